@@ -1,0 +1,237 @@
+//! What tsedge tells the world: one type an event, the same for every output.
+//!
+//! Events carry shared class descriptions (`Arc`), so making one allocates nothing.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
+
+/// The kind of a sign class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// A maximum speed.
+    SpeedLimit,
+    /// Something forbidden.
+    Prohibition,
+    /// Something commanded.
+    Mandatory,
+    /// A danger ahead.
+    Warning,
+    /// Right of way.
+    Priority,
+    /// Information.
+    Information,
+    /// Ends a limit or prohibition.
+    End,
+    /// A real sign that the pack does not name.
+    OtherSign,
+    /// Not a sign.
+    Background,
+}
+
+/// A class of a region pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassInfo {
+    /// Stable across regions, e.g. `speed_limit_50`.
+    pub key: String,
+    /// The region's own number for it, e.g. `274-50`.
+    pub national_code: Option<String>,
+    /// Its kind.
+    pub family: Family,
+    /// The number on it, where the class has one.
+    pub value: Option<f32>,
+    /// The unit of `value`, for speed limits.
+    pub unit: Option<SpeedUnit>,
+    /// English name.
+    pub label_en: String,
+    /// Name in the region's language.
+    pub label_local: String,
+}
+
+/// What a track was taken for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Naming {
+    /// Not enough evidence yet.
+    Undecided,
+    /// A class of the pack.
+    Sign(Arc<ClassInfo>),
+    /// A sign, but none that the pack names with enough certainty.
+    UnknownSign,
+    /// Not a sign at all.
+    NotASign,
+}
+
+impl Naming {
+    /// The class, when there is one.
+    pub fn class(&self) -> Option<&Arc<ClassInfo>> {
+        match self {
+            Self::Sign(class) => Some(class),
+            _ => None,
+        }
+    }
+}
+
+/// One of the best classes of a track.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The class.
+    pub class: Arc<ClassInfo>,
+    /// Calibrated probability, 0 to 1.
+    pub probability: f32,
+}
+
+/// A step in the life of a track.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignEvent {
+    /// When.
+    pub time: Timestamp,
+    /// In which frame.
+    pub frame: u64,
+    /// Which track.
+    pub track: TrackId,
+    /// What it is taken for.
+    pub naming: Naming,
+    /// Calibrated probability of `naming`'s class; of the best class while undecided or unknown.
+    pub probability: f32,
+    /// The best three classes, best first.
+    pub top: heapless::Vec<Candidate, 3>,
+    /// The region whose pack named it.
+    pub region: RegionCode,
+    /// Where: the last box.
+    pub bbox: BoxPx,
+    /// Frames in which it was detected so far.
+    pub observations: u32,
+    /// When the track was first detected.
+    pub first_seen: Timestamp,
+}
+
+/// Why the speed-limit advice changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceState {
+    /// A sign set the limit.
+    Set,
+    /// A sign ended it.
+    Ended,
+    /// The region changed; the old limit no longer holds.
+    Expired,
+}
+
+/// The speed limit as a vehicle may use it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpeedAdvice {
+    /// When.
+    pub time: Timestamp,
+    /// In which frame.
+    pub frame: u64,
+    /// What happened to it.
+    pub state: AdviceState,
+    /// The limit, while one is set.
+    pub value: Option<f32>,
+    /// Its unit.
+    pub unit: Option<SpeedUnit>,
+    /// The sign that set or ended it.
+    pub track: Option<TrackId>,
+    /// Probability of that sign.
+    pub confidence: f32,
+    /// The region.
+    pub region: RegionCode,
+}
+
+/// The region in force changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionEvent {
+    /// When.
+    pub time: Timestamp,
+    /// The first frame read with the new pack.
+    pub frame: u64,
+    /// The region before; `None` at the start.
+    pub from: Option<RegionCode>,
+    /// The region now.
+    pub to: RegionCode,
+    /// The pack in use; differs from `to` when that region has no pack.
+    pub pack: RegionCode,
+    /// Version of the pack.
+    pub pack_version: Arc<str>,
+    /// Where the car was, in degrees (latitude, longitude), when it was known.
+    pub position_deg: Option<(f64, f64)>,
+}
+
+/// How long a stage took, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StageTime {
+    /// Stage name, e.g. `detect`.
+    pub stage: &'static str,
+    /// Median.
+    pub p50_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// Maximum.
+    pub max_ms: f64,
+}
+
+/// Closing figures of a replay. Times depend on the machine, so they are not part of the JSON lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Media time of the last frame.
+    pub time: Timestamp,
+    /// Frames read.
+    pub frames: u64,
+    /// Frames known to be lost to damage in the file.
+    pub lost_frames: u64,
+    /// Signs confirmed.
+    pub signs: u64,
+    /// Tracks that ended as unknown signs.
+    pub unknown_signs: u64,
+    /// Region swaps after the first pack.
+    pub region_swaps: u64,
+}
+
+/// Everything an output may be told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A track was established.
+    SignSeen(SignEvent),
+    /// A sign was named with enough evidence.
+    SignConfirmed(SignEvent),
+    /// A track ended.
+    SignLost(SignEvent),
+    /// The advised limit changed.
+    SpeedLimit(SpeedAdvice),
+    /// The region changed.
+    Region(RegionEvent),
+    /// The run ended.
+    Summary(Summary),
+}
+
+/// A live track as the pictures of a replay show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackView {
+    /// Which track.
+    pub track: TrackId,
+    /// Where it is in this frame.
+    pub bbox: BoxPx,
+    /// What it is taken for.
+    pub naming: Naming,
+    /// Probability of that.
+    pub probability: f32,
+    /// Detected in this very frame, not only predicted.
+    pub detected: bool,
+}
+
+/// All that a frame gave, for sinks that show pictures (report, annotated video).
+#[derive(Debug, Clone, Copy)]
+pub struct FrameView<'a> {
+    /// Established tracks.
+    pub tracks: &'a [TrackView],
+    /// Events of this frame, in order.
+    pub events: &'a [Event],
+    /// Region whose pack read the frame.
+    pub region: RegionCode,
+    /// Where the car was, in degrees (latitude, longitude), when it is known.
+    pub position_deg: Option<(f64, f64)>,
+}

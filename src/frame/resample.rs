@@ -1,0 +1,1 @@
+//! From a box of a frame to a small RGB picture.

@@ -1,0 +1,18 @@
+//! tsedge: finds traffic signs in a vehicle's camera and names them by the region the car is in.
+//!
+//! The modules stand in the order the data flows; each uses only those above it.
+
+pub mod units;
+
+pub mod frame;
+pub mod source;
+
+pub mod event;
+pub mod output;
+
+pub mod draw;
+pub mod media;
+pub mod report;
+pub mod simulate;
+
+pub mod cmd;

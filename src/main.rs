@@ -1,0 +1,3 @@
+//! The command line: parse, log, dispatch, exit code.
+
+fn main() {}

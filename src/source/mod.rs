@@ -1,0 +1,101 @@
+//! Where frames come from. A source knows time stamps and pixel formats, nothing of signs.
+
+use std::path::{Path, PathBuf};
+
+use crate::frame::Frame;
+use crate::units::Timestamp;
+
+/// What a source knows before its first frame.
+#[derive(Debug, Clone)]
+pub struct SourceInfo {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Container and codec in words, e.g. `MP4, H.264 High`.
+    pub description: String,
+    /// Upright width in pixels (after the rotation flag).
+    pub width_px: u32,
+    /// Upright height in pixels.
+    pub height_px: u32,
+    /// Frames to expect, where the container says so.
+    pub frames: Option<u64>,
+    /// Length in time, where the container says so.
+    pub duration: Option<Timestamp>,
+}
+
+/// What was lost on the way, gathered while reading; empty for a sound file.
+#[derive(Debug, Clone, Default)]
+pub struct Damage {
+    /// Frames that could not be given, as far as can be counted.
+    pub lost_frames: u64,
+    /// One line each: where and what.
+    pub notes: Vec<String>,
+}
+
+impl Damage {
+    /// Nothing was lost.
+    pub fn is_none(&self) -> bool {
+        self.lost_frames == 0 && self.notes.is_empty()
+    }
+}
+
+/// What [`FrameSource::next_frame`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The frame was filled.
+    Frame,
+    /// There are no more frames; every later call says so again.
+    End,
+}
+
+/// A stream of upright frames whose `index` counts from 0 and whose `time` never goes back.
+pub trait FrameSource: Send {
+    /// What is known of the stream.
+    fn info(&self) -> &SourceInfo;
+
+    /// Fills `frame`, reusing its buffer. Damage that can be survived is skipped and noted, never an error.
+    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, SourceError>;
+
+    /// What was lost so far.
+    fn damage(&self) -> &Damage;
+}
+
+/// Why a source cannot be opened or read on.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The container cannot be understood.
+    #[error("{} byte {offset}: {what}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong and what to do about it.
+        what: String,
+    },
+    /// The content is sound, but of a kind this build does not read.
+    #[error("{}: {what}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The kind, and the feature or tool that helps.
+        what: String,
+    },
+}
+
+impl SourceError {
+    /// An input error on `path`.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
