@@ -7,6 +7,11 @@ pub mod units;
 pub mod frame;
 pub mod source;
 
+pub mod model;
+
+pub mod detect;
+pub mod track;
+
 pub mod event;
 pub mod output;
 
