@@ -12,8 +12,17 @@ pub mod model;
 pub mod detect;
 pub mod track;
 
+pub mod recognise;
+
+pub mod advise;
+
+pub mod pipeline;
+
 pub mod event;
+
 pub mod output;
+pub mod position;
+pub mod region;
 
 pub mod draw;
 pub mod media;

@@ -87,6 +87,7 @@ class Augmenter:
         scene = self.scenes[pool[rng.integers(len(pool))]]
         height, width = scene.image.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(config.min_scale), np.log(config.max_scale))))
+        scale = max(scale, 0.85 * size / min(height, width))  # little padding
         x0 = rng.uniform(0, max(1.0, width - size / scale))
         y0 = rng.uniform(0, max(1.0, height - size / scale))
         if aimed:
@@ -219,7 +220,7 @@ def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 def flat_road(rng: np.random.Generator, size: int) -> np.ndarray:
     """A scene as a simulator draws it: sky, ground, a road to the horizon, some boxes."""
-    sky, ground, road = rng.uniform((90, 120, 150), (190, 210, 255)), rng.uniform(40, 150, 3), None
+    sky, ground = rng.uniform((90, 120, 150), (190, 210, 255)), rng.uniform(40, 150, 3)
     road = np.full(3, rng.uniform(50, 130))
     horizon = int(size * rng.uniform(0.3, 0.7))
     image = np.empty((size, size, 3), np.float32)
