@@ -29,4 +29,6 @@ pub mod media;
 pub mod report;
 pub mod simulate;
 
+pub mod runtime;
+
 pub mod cmd;

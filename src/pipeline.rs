@@ -5,6 +5,7 @@
 //! nothing is allocated.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::advise::SpeedLimit;
 use crate::detect::{Detection, Detections, Detector};
@@ -68,7 +69,6 @@ pub struct Recognition {
     limit: SpeedLimit,
     events: Vec<Event>,
     views: Vec<TrackView>,
-    encoded_last_step: u32,
 }
 
 impl Recognition {
@@ -85,7 +85,6 @@ impl Recognition {
             limit: SpeedLimit::default(),
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
-            encoded_last_step: 0,
         }
     }
 
@@ -104,9 +103,15 @@ impl Recognition {
         &self.events
     }
 
-    /// Crops encoded in the last step.
-    pub fn encoded_last_step(&self) -> u32 {
-        self.encoded_last_step
+    /// Time spent in the encoder's network since the last call.
+    pub fn take_encode_time(&mut self) -> Duration {
+        self.encoder.take_run_time()
+    }
+
+    /// Puts a bank in place before the first frame.
+    pub fn set_bank(&mut self, bank: Arc<RegionBank>) {
+        self.region = bank.region();
+        self.bank = bank;
     }
 
     /// What the last step found, for sinks that show pictures.
@@ -195,7 +200,6 @@ impl Recognition {
         }
         queue.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
         queue.truncate(self.plan.encode.per_frame);
-        self.encoded_last_step = queue.len() as u32;
         for (_, side_px, t, slot) in queue {
             let track = &self.tracker.tracks()[t];
             let Some(detection) = track.detection else {

@@ -4,6 +4,7 @@
 //! nothing on the Rust heap. Refuses a model whose graph is not what its card says.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use ort::AsPointer;
 use ort::ep::ExecutionProviderDispatch;
@@ -107,6 +108,7 @@ pub struct Model {
     input: Tensor<u8>,
     outputs: Vec<Tensor<f32>>,
     provider: Provider,
+    run_time: Duration,
 }
 
 impl Model {
@@ -153,10 +155,12 @@ impl Model {
             input,
             outputs: tensors,
             provider,
+            run_time: Duration::ZERO,
         };
         model.input().fill(0);
         // The first run sizes the arenas; it also proves that the outputs have the promised shapes.
         model.run()?;
+        model.take_run_time();
         Ok(model)
     }
 
@@ -168,6 +172,11 @@ impl Model {
     /// The provider that was got.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// Time spent in [`Model::run`] since the last call.
+    pub fn take_run_time(&mut self) -> Duration {
+        std::mem::take(&mut self.run_time)
     }
 
     /// The planar RGB picture to fill before [`Model::run`].
@@ -182,6 +191,7 @@ impl Model {
 
     /// Runs the model on what [`Model::input`] holds.
     #[allow(unsafe_code)]
+    #[allow(clippy::disallowed_methods)] // measured for the summary, nothing is decided by it
     pub fn run(&mut self) -> Result<(), ModelError> {
         if self.provider != Provider::Cpu {
             // A device input is a copy made when it is bound.
@@ -189,6 +199,7 @@ impl Model {
                 .bind_input(&self.input_name, &self.input)
                 .map_err(|source| self.failed(source))?;
         }
+        let start = Instant::now();
         let options: *const ort::sys::OrtRunOptions = std::ptr::null();
         // SAFETY: session and binding are alive, belong together and are used by this thread alone
         // (`&mut self`); null options mean the defaults; input and outputs are owned by `self` and
@@ -201,6 +212,7 @@ impl Model {
                 self.binding.ptr(),
             ))
         };
+        self.run_time += start.elapsed();
         status.map_err(|source| self.failed(source))
     }
 

@@ -77,6 +77,11 @@ impl Encoder {
         self.model.input()
     }
 
+    /// Time spent in the network since the last call.
+    pub fn take_run_time(&mut self) -> std::time::Duration {
+        self.model.take_run_time()
+    }
+
     /// Runs the model on what [`Encoder::prepare`] left.
     pub fn infer(&mut self) -> Result<&[f32], ModelError> {
         self.model.run()?;
