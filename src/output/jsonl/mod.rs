@@ -1,0 +1,121 @@
+//! JSON lines: one object a line, `event` first, as `docs/schema/events.schema.json` describes it.
+//!
+//! The bytes depend on the events alone: the same events give the same file on every machine.
+
+mod record;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use super::Output;
+use crate::event::Event;
+
+/// Lines are handed to the writer in pieces of about this size.
+const FLUSH_AT_BYTES: usize = 32 * 1024;
+/// While the writer fails, this much is held back for it; later events are refused.
+const HOLD_BYTES: usize = 1024 * 1024;
+
+/// Writes events as JSON lines.
+pub struct JsonLines<W: Write + Send> {
+    name: String,
+    writer: W,
+    /// Whole lines that the writer has not taken yet; the first may be partly taken.
+    pending: Vec<u8>,
+    /// A second handle on a regular file, to force it to the disk.
+    file: Option<File>,
+}
+
+impl JsonLines<Box<dyn Write + Send>> {
+    /// Creates or replaces the file at `path`; `-` is standard output.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::new(
+                "jsonl standard output",
+                Box::new(io::stdout()) as Box<dyn Write + Send>,
+            ));
+        }
+        let name = format!("jsonl {}", path.display());
+        let file = File::create(path).map_err(|e| named(&name, &e))?;
+        // A pipe or a device cannot be forced to a disk.
+        let regular = file.metadata().is_ok_and(|m| m.is_file());
+        let handle = if regular {
+            Some(file.try_clone().map_err(|e| named(&name, &e))?)
+        } else {
+            None
+        };
+        let mut lines = Self::new(name, Box::new(file) as Box<dyn Write + Send>);
+        lines.file = handle;
+        Ok(lines)
+    }
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Writes to `writer`; `name` is used in messages.
+    pub fn new(name: impl Into<String>, writer: W) -> Self {
+        Self {
+            name: name.into(),
+            writer,
+            pending: Vec::with_capacity(FLUSH_AT_BYTES + 4096),
+            file: None,
+        }
+    }
+
+    /// The writer, with all that it took.
+    pub fn into_writer(self) -> W {
+        self.writer
+    }
+
+    fn hand_over(&mut self) -> io::Result<()> {
+        let mut taken = 0;
+        let outcome = loop {
+            if taken == self.pending.len() {
+                break self.writer.flush();
+            }
+            match self.writer.write(&self.pending[taken..]) {
+                Ok(0) => break Err(ErrorKind::WriteZero.into()),
+                Ok(n) => taken += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => break Err(e),
+            }
+        };
+        // What was not taken stays for the next try, so that no line is ever cut.
+        self.pending.drain(..taken);
+        outcome.map_err(|e| named(&self.name, &e))
+    }
+}
+
+impl<W: Write + Send> Output for JsonLines<W> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn emit(&mut self, event: &Event) -> io::Result<()> {
+        if self.pending.len() >= HOLD_BYTES {
+            self.hand_over()?;
+        }
+        let before = self.pending.len();
+        if let Err(e) = record::write(event, &mut self.pending) {
+            self.pending.truncate(before);
+            return Err(named(&self.name, &e.into()));
+        }
+        self.pending.push(b'\n');
+        let urgent = matches!(event, Event::SignConfirmed(_));
+        if urgent || self.pending.len() >= FLUSH_AT_BYTES {
+            self.hand_over()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.hand_over()?;
+        match &self.file {
+            Some(file) => file.sync_all().map_err(|e| named(&self.name, &e)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn named(name: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{name}: {error}"))
+}

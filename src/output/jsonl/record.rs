@@ -1,0 +1,218 @@
+//! The JSON objects, borrowing from the events: writing one allocates nothing but the line.
+
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+
+use crate::event::{
+    AdviceState, Candidate, Event, Naming, RegionEvent, SignEvent, SpeedAdvice, Summary,
+};
+use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
+
+/// Appends the object of `event` to `line`, without the line feed.
+pub fn write(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
+    match event {
+        Event::SignSeen(e) => serde_json::to_writer(line, &Sign::new("sign_seen", e)),
+        Event::SignConfirmed(e) => serde_json::to_writer(line, &Sign::new("sign_confirmed", e)),
+        Event::SignLost(e) => serde_json::to_writer(line, &Sign::new("sign_lost", e)),
+        Event::SpeedLimit(e) => serde_json::to_writer(line, &SpeedLimit::new(e)),
+        Event::Region(e) => serde_json::to_writer(line, &Region::new(e)),
+        Event::Summary(e) => serde_json::to_writer(line, &Closing::new(e)),
+    }
+}
+
+#[derive(Serialize)]
+struct Sign<'a> {
+    event: &'static str,
+    time_s: Rounded<3>,
+    frame: u64,
+    track: TrackId,
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    national_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_local: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<SpeedUnit>,
+    region: RegionCode,
+    probability: Rounded<3>,
+    box_px: [i32; 4],
+    observations: u32,
+    first_seen_s: Rounded<3>,
+    top: Top<'a>,
+}
+
+impl<'a> Sign<'a> {
+    fn new(event: &'static str, e: &'a SignEvent) -> Self {
+        let class = e.naming.class();
+        Self {
+            event,
+            time_s: seconds(e.time),
+            frame: e.frame,
+            track: e.track,
+            result: match e.naming {
+                Naming::Sign(_) => "sign",
+                Naming::UnknownSign => "unknown_sign",
+                Naming::NotASign => "not_a_sign",
+                Naming::Undecided => "undecided",
+            },
+            class: class.map(|c| c.key.as_str()),
+            national_code: class.and_then(|c| c.national_code.as_deref()),
+            label: class.map(|c| c.label_en.as_str()),
+            label_local: class.map(|c| c.label_local.as_str()),
+            value: class.and_then(|c| c.value).map(Amount),
+            unit: class.and_then(|c| c.unit),
+            region: e.region,
+            probability: Rounded(e.probability.into()),
+            box_px: BoxPx::rounded(&e.bbox),
+            observations: e.observations,
+            first_seen_s: seconds(e.first_seen),
+            top: Top(&e.top),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SpeedLimit {
+    event: &'static str,
+    time_s: Rounded<3>,
+    frame: u64,
+    state: AdviceState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<SpeedUnit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track: Option<TrackId>,
+    confidence: Rounded<3>,
+    region: RegionCode,
+}
+
+impl SpeedLimit {
+    fn new(e: &SpeedAdvice) -> Self {
+        Self {
+            event: "speed_limit",
+            time_s: seconds(e.time),
+            frame: e.frame,
+            state: e.state,
+            value: e.value.map(Amount),
+            unit: e.unit,
+            track: e.track,
+            confidence: Rounded(e.confidence.into()),
+            region: e.region,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Region<'a> {
+    event: &'static str,
+    time_s: Rounded<3>,
+    frame: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<RegionCode>,
+    to: RegionCode,
+    pack: RegionCode,
+    pack_version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latitude_deg: Option<Rounded<6>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    longitude_deg: Option<Rounded<6>>,
+}
+
+impl<'a> Region<'a> {
+    fn new(e: &'a RegionEvent) -> Self {
+        Self {
+            event: "region",
+            time_s: seconds(e.time),
+            frame: e.frame,
+            from: e.from,
+            to: e.to,
+            pack: e.pack,
+            pack_version: &e.pack_version,
+            latitude_deg: e.position_deg.map(|(latitude, _)| Rounded(latitude)),
+            longitude_deg: e.position_deg.map(|(_, longitude)| Rounded(longitude)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Closing {
+    event: &'static str,
+    time_s: Rounded<3>,
+    frames: u64,
+    lost_frames: u64,
+    signs: u64,
+    unknown_signs: u64,
+    region_swaps: u64,
+}
+
+impl Closing {
+    fn new(e: &Summary) -> Self {
+        Self {
+            event: "summary",
+            time_s: seconds(e.time),
+            frames: e.frames,
+            lost_frames: e.lost_frames,
+            signs: e.signs,
+            unknown_signs: e.unknown_signs,
+            region_swaps: e.region_swaps,
+        }
+    }
+}
+
+struct Top<'a>(&'a [Candidate]);
+
+impl Serialize for Top<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            class: &'a str,
+            probability: Rounded<3>,
+        }
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for candidate in self.0 {
+            list.serialize_element(&Entry {
+                class: &candidate.class.key,
+                probability: Rounded(candidate.probability.into()),
+            })?;
+        }
+        list.end()
+    }
+}
+
+/// A number with at most `DECIMALS` decimals. JSON has no NaN and no infinity: those are errors.
+struct Rounded<const DECIMALS: i32>(f64);
+
+impl<const DECIMALS: i32> Serialize for Rounded<DECIMALS> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.0.is_finite() {
+            return Err(S::Error::custom("a number of the event is not finite"));
+        }
+        let scale = 10_f64.powi(DECIMALS);
+        // Adding zero turns -0.0 into 0.0.
+        serializer.serialize_f64((self.0 * scale).round() / scale + 0.0)
+    }
+}
+
+/// The number on a sign: `60`, not `60.0`.
+struct Amount(f32);
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() < 1e6 {
+            serializer.serialize_i32(self.0 as i32)
+        } else {
+            Rounded::<3>(self.0.into()).serialize(serializer)
+        }
+    }
+}
+
+fn seconds(time: Timestamp) -> Rounded<3> {
+    Rounded(time.seconds())
+}
