@@ -1,5 +1,7 @@
 //! What a person looks at after a replay: the HTML report and the annotated video.
 
+pub mod html;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -7,3 +7,4 @@ mod output_contract;
 mod output_events;
 mod output_schema;
 mod output_table;
+mod report_html;
