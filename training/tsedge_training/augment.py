@@ -65,7 +65,8 @@ def _augment(image, size_px, rng):
 def _light(image, rng):
     pixels = image.astype(np.float32) / 255
     mean = pixels.mean()
-    pixels = (pixels - mean) * np.exp(rng.uniform(-0.6, 0.4)) + mean * np.exp(rng.uniform(-0.7, 0.5))
+    contrast, brightness = np.exp(rng.uniform(-0.6, 0.4)), np.exp(rng.uniform(-0.7, 0.5))
+    pixels = (pixels - mean) * contrast + mean * brightness
     grey = pixels.mean(-1, keepdims=True)
     pixels = grey + (pixels - grey) * np.exp(rng.uniform(-0.8, 0.45))
     pixels *= np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)

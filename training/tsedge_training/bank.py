@@ -178,7 +178,7 @@ def _add_empty(builder, official, scenes, rng, count):
         kept = data.held_out(name)
         draw = rng.random()
         if draw < 0.7:
-            picture = data.cut(scene, _scenery_box(scene, boxes, rng, striking=draw < 0.4))
+            picture = data.cut(scene, scenery_box(scene, boxes, rng, striking=draw < 0.4))
         elif draw < 0.85:
             picture = _on_scene(boards[i % len(boards)], scene, rng)
         elif draw < 0.93 or not boxes:
@@ -188,7 +188,7 @@ def _add_empty(builder, official, scenes, rng, count):
         builder.add(picture, BACKGROUND, -1, EMPTY, kept)
 
 
-def _scenery_box(scene, boxes, rng, striking):
+def scenery_box(scene, boxes, rng, striking):
     """A box clear of labelled signs; the most colourful and contrasted of several if `striking`."""
     best, best_score = None, -1.0
     height, width = scene.shape[:2]

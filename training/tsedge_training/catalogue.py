@@ -124,9 +124,7 @@ def _speed_limits(base: dict, table: dict, looks: dict) -> list[SignClass]:
         label_en = base["label"].format(value=value)
         unit = table.get("speed_unit")
         key = f"speed_limit_{value}"
-        classes.append(
-            _class(key, own, label_en, fill | {"value": value}, value=value, unit=unit)
-        )
+        classes.append(_class(key, own, label_en, fill | {"value": value}, value=value, unit=unit))
     return classes
 
 

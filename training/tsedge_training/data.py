@@ -51,7 +51,11 @@ GTSDB_CLASSES = {
     "road-narrows": "road_narrows",
     "animals": "animals",
 } | {f"speed-limit-{v}": f"speed_limit_{v}" for v in (20, 30, 50, 60, 70, 80, 100, 120)}
-ROADSIGN_CLASSES = {"stop": "stop", "crosswalk": "pedestrian_crossing", "speedlimit": ANY_SPEED_LIMIT}
+ROADSIGN_CLASSES = {
+    "stop": "stop",
+    "crosswalk": "pedestrian_crossing",
+    "speedlimit": ANY_SPEED_LIMIT,
+}
 FRANCE_CLASSES = {"ceder": "yield", "stop": "stop"}
 
 

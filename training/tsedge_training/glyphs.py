@@ -49,9 +49,7 @@ def text(line, x, y, width, height, weight, colour, gap=0.45):
         _placed(STROKES[char], x + i * unit * (1 + gap), y, unit, height / 2)
         for i, char in enumerate(line)
     )
-    return (
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{weight * height:.2f}"/>'
-    )
+    return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{weight * height:.2f}"/>'
 
 
 def _placed(path, left, top, unit_x, unit_y):

@@ -25,7 +25,7 @@ def _pick(rng, options):
 
 def _ring(rng, value, ink, paper):
     edge = rng.uniform(9, 14)
-    rim = f'<circle cx="50" cy="50" r="50" fill="white"/>' if rng.random() < 0.5 else ""
+    rim = '<circle cx="50" cy="50" r="50" fill="white"/>' if rng.random() < 0.5 else ""
     radius = 49 if rim else 50
     width = {1: 20, 2: 46, 3: 62}[len(str(value))] * rng.uniform(0.85, 1.1)
     height = rng.uniform(34, 46) if value < 100 else rng.uniform(30, 42)

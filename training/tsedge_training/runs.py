@@ -28,7 +28,7 @@ def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, metrics: 
         "prompts_sha256": catalogue.sha256,
         "requirements_sha256": hashlib.sha256(requirements.read_bytes()).hexdigest(),
         "seed": recipe.seed,
-        "device": f"cpu, {recipe.threads} thread(s), {platform.machine()}, torch {torch.__version__}",
+        "device": f"cpu, {recipe.threads} thread, {platform.machine()}, torch {torch.__version__}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "metrics": metrics,
     }

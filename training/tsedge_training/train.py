@@ -1,7 +1,7 @@
 """Trains encoder and text projection together.
 
-Score of a class = scale x cosine to its best sentence, exactly what the runtime does. Each picture is
-matched at random against the pack of its own region or that of the world.
+Score of a class = scale x cosine to its best sentence, exactly what the runtime does. Each picture
+is matched at random against the pack of its own region or that of the world.
 """
 
 import copy
@@ -143,9 +143,7 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def save(model: Model, file: Path) -> None:
-    torch.save(
-        {"encoder": model.encoder.state_dict(), "head": model.head.state_dict()}, file
-    )
+    torch.save({"encoder": model.encoder.state_dict(), "head": model.head.state_dict()}, file)
 
 
 def load(recipe: Recipe, catalogue: Catalogue, file: Path) -> Model:
