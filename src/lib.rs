@@ -7,12 +7,28 @@ pub mod units;
 pub mod frame;
 pub mod source;
 
+pub mod model;
+
+pub mod detect;
+pub mod track;
+
+pub mod recognise;
+
+pub mod advise;
+
+pub mod pipeline;
+
 pub mod event;
+
 pub mod output;
+pub mod position;
+pub mod region;
 
 pub mod draw;
 pub mod media;
 pub mod report;
 pub mod simulate;
+
+pub mod runtime;
 
 pub mod cmd;

@@ -1,1 +1,9 @@
-//! To be filled.
+//! ONNX models: the shared library that runs them, the card that describes them, the session.
+
+pub mod card;
+pub mod runtime;
+pub mod session;
+
+pub use card::{Card, CardError};
+pub use runtime::{OnnxRuntime, RuntimeError};
+pub use session::{Model, ModelError, Provider};

@@ -1,1 +1,9 @@
-//! To be filled.
+//! The signs of a region as embeddings: packs on disk, the bank in memory, and where regions lie.
+
+pub mod bank;
+pub mod locate;
+pub mod pack;
+
+pub use bank::{Match, RegionBank};
+pub use locate::RegionLocator;
+pub use pack::{PackError, PackStore};

@@ -1,0 +1,103 @@
+//! Finds and loads the ONNX Runtime shared library, once a process.
+
+use std::path::{Path, PathBuf};
+
+/// File name of the library.
+const LIBRARY: &str = "libonnxruntime.so";
+
+/// The loaded library.
+#[derive(Debug, Clone)]
+pub struct OnnxRuntime {
+    environment: ort::environment::Environment,
+    path: PathBuf,
+}
+
+/// Why no library could be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// None was found.
+    #[error(
+        "ONNX Runtime not found. Looked at: {}. Run `make setup`, or point ORT_DYLIB_PATH at {LIBRARY}",
+        looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NotFound {
+        /// Every place tried.
+        looked: Vec<PathBuf>,
+    },
+    /// The one found cannot be used.
+    #[error(
+        "{}: {reason}. Run `make setup`, or point ORT_DYLIB_PATH at ONNX Runtime 1.24 or newer",
+        path.display()
+    )]
+    Unusable {
+        /// The library.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+}
+
+impl OnnxRuntime {
+    /// Loads the library from `ORT_DYLIB_PATH`, else `configured`, else the usual folders.
+    ///
+    /// A place that was asked for by name is the only one tried: a wrong path never falls back silently.
+    pub fn load(configured: Option<&Path>) -> Result<Self, RuntimeError> {
+        let asked = std::env::var_os("ORT_DYLIB_PATH")
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| configured.map(Path::to_owned));
+        let looked = asked.map_or_else(usual_places, |path| vec![path]);
+        let Some(path) = looked.iter().find(|p| p.is_file()) else {
+            return Err(RuntimeError::NotFound { looked });
+        };
+        let unusable = |reason: String| RuntimeError::Unusable {
+            path: path.clone(),
+            reason,
+        };
+        let absolute = path.canonicalize().map_err(|e| unusable(e.to_string()))?;
+        let environment = ort::init_from(&absolute)
+            .map_err(|e| unusable(e.to_string()))?
+            .with_telemetry(false)
+            .build()
+            .map_err(|e| unusable(e.to_string()))?;
+        Ok(Self {
+            environment,
+            path: absolute,
+        })
+    }
+
+    /// Where the library was found.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn environment(&self) -> &ort::environment::Environment {
+        &self.environment
+    }
+}
+
+/// A checkout's own copy, beside the program, then the system's folders.
+fn usual_places() -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from(".runtime")];
+    if let Ok(program) = std::env::current_exe() {
+        // target/release/tsedge -> the checkout is two folders up.
+        folders.extend(
+            program
+                .ancestors()
+                .skip(1)
+                .take(4)
+                .map(|a| a.join(".runtime")),
+        );
+        folders.extend(program.parent().map(|bin| bin.join("../lib/tsedge")));
+    }
+    folders.extend(
+        [
+            "/usr/local/lib",
+            "/opt/onnxruntime/lib",
+            concat!("/usr/lib/", env!("TSEDGE_ARCH"), "-linux-gnu"),
+            "/usr/lib",
+        ]
+        .map(PathBuf::from),
+    );
+    folders.into_iter().map(|f| f.join(LIBRARY)).collect()
+}

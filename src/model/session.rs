@@ -1,0 +1,329 @@
+//! One model ready to run: session, provider, and buffers bound once.
+//!
+//! Takes a picture written into [`Model::input`], gives [`Model::output`]. On the CPU a run allocates
+//! nothing on the Rust heap. Refuses a model whose graph is not what its card says.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use ort::AsPointer;
+use ort::ep::ExecutionProviderDispatch;
+use ort::memory::Allocator;
+use ort::session::IoBinding;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::{Tensor, TensorElementType, ValueType};
+use serde::{Deserialize, Serialize};
+
+use super::card::{Card, CardError};
+use super::runtime::OnnxRuntime;
+
+/// An ONNX execution provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// NVIDIA TensorRT.
+    TensorRt,
+    /// NVIDIA CUDA.
+    Cuda,
+    /// The processor.
+    Cpu,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TensorRt => "TensorRT",
+            Self::Cuda => "CUDA",
+            Self::Cpu => "CPU",
+        })
+    }
+}
+
+impl std::str::FromStr for Provider {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "tensorrt" => Ok(Self::TensorRt),
+            "cuda" => Ok(Self::Cuda),
+            "cpu" => Ok(Self::Cpu),
+            other => Err(format!("`{other}` is not one of tensorrt, cuda, cpu")),
+        }
+    }
+}
+
+impl Provider {
+    fn dispatch(self) -> Option<ExecutionProviderDispatch> {
+        match self {
+            Self::TensorRt => Some(ort::ep::TensorRT::default().build().error_on_failure()),
+            Self::Cuda => Some(ort::ep::CUDA::default().build().error_on_failure()),
+            Self::Cpu => None,
+        }
+    }
+}
+
+/// Why a model cannot be loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The card or the file.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The graph is not what the card says.
+    #[error("{model}: {what} is {found}, but its card says {expected}")]
+    Shape {
+        /// The model's name.
+        model: String,
+        /// Which part.
+        what: String,
+        /// In the graph.
+        found: String,
+        /// In the card.
+        expected: String,
+    },
+    /// No provider of the list could be had.
+    #[error("{model}: none of the providers asked for can be had: {tried}")]
+    NoProvider {
+        /// The model's name.
+        model: String,
+        /// Each with its reason.
+        tried: String,
+    },
+    /// ONNX Runtime failed.
+    #[error("{model}: {source}")]
+    Runtime {
+        /// The model's name.
+        model: String,
+        /// Its message.
+        source: ort::Error,
+    },
+}
+
+/// A loaded model; see the module.
+pub struct Model {
+    name: String,
+    session: Session,
+    binding: IoBinding,
+    input_name: String,
+    input: Tensor<u8>,
+    outputs: Vec<Tensor<f32>>,
+    provider: Provider,
+    run_time: Duration,
+}
+
+impl Model {
+    /// Loads the card's model on the first provider of `wanted` that can be had, with `threads` threads.
+    ///
+    /// `height_px` and `width_px` fix a free input size; `outputs` are names and shapes, in order.
+    pub fn load(
+        runtime: &OnnxRuntime,
+        card: &Card,
+        wanted: &[Provider],
+        threads: usize,
+        (height_px, width_px): (usize, usize),
+        outputs: &[(String, Vec<i64>)],
+    ) -> Result<Self, ModelError> {
+        let name = card.spec.name.clone();
+        let failed = |source| ModelError::Runtime {
+            model: name.clone(),
+            source,
+        };
+        let bytes = card.model_bytes()?;
+        let size = (height_px as i64, width_px as i64);
+        let (session, provider) = open(runtime, &name, &bytes, wanted, threads, size)?;
+        let shape = [1, 3, size.0, size.1];
+        check_graph(&name, &session, &card.spec.input.name, &shape, outputs)?;
+
+        let allocator = Allocator::default();
+        let mut binding = session.create_binding().map_err(failed)?;
+        let input = Tensor::<u8>::new(&allocator, shape).map_err(failed)?;
+        let input_name = card.spec.input.name.clone();
+        binding.bind_input(&input_name, &input).map_err(failed)?;
+        let mut tensors = Vec::with_capacity(outputs.len());
+        for (output, shape) in outputs {
+            let mut tensor =
+                Tensor::<f32>::new(&allocator, shape.iter().copied().collect::<Vec<_>>())
+                    .map_err(failed)?;
+            binding.bind_output(output, &mut tensor).map_err(failed)?;
+            tensors.push(tensor);
+        }
+        let mut model = Self {
+            name,
+            session,
+            binding,
+            input_name,
+            input,
+            outputs: tensors,
+            provider,
+            run_time: Duration::ZERO,
+        };
+        model.input().fill(0);
+        // The first run sizes the arenas; it also proves that the outputs have the promised shapes.
+        model.run()?;
+        model.take_run_time();
+        Ok(model)
+    }
+
+    /// The model's name, from its card.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The provider that was got.
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// Time spent in [`Model::run`] since the last call.
+    pub fn take_run_time(&mut self) -> Duration {
+        std::mem::take(&mut self.run_time)
+    }
+
+    /// The planar RGB picture to fill before [`Model::run`].
+    pub fn input(&mut self) -> &mut [u8] {
+        self.input.extract_tensor_mut().1
+    }
+
+    /// Output `i` of the last run.
+    pub fn output(&self, i: usize) -> &[f32] {
+        self.outputs[i].extract_tensor().1
+    }
+
+    /// Runs the model on what [`Model::input`] holds.
+    #[allow(unsafe_code)]
+    #[allow(clippy::disallowed_methods)] // measured for the summary, nothing is decided by it
+    pub fn run(&mut self) -> Result<(), ModelError> {
+        if self.provider != Provider::Cpu {
+            // A device input is a copy made when it is bound.
+            self.binding
+                .bind_input(&self.input_name, &self.input)
+                .map_err(|source| self.failed(source))?;
+        }
+        let start = Instant::now();
+        let options: *const ort::sys::OrtRunOptions = std::ptr::null();
+        // SAFETY: session and binding are alive, belong together and are used by this thread alone
+        // (`&mut self`); null options mean the defaults; input and outputs are owned by `self` and
+        // outlive the call. ort's own `run_binding` would allocate its result map on every call.
+        let status = unsafe {
+            let run = ort::api().RunWithBinding;
+            ort::Error::result_from_status(run(
+                self.session.ptr().cast_mut(),
+                options,
+                self.binding.ptr(),
+            ))
+        };
+        self.run_time += start.elapsed();
+        status.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: ort::Error) -> ModelError {
+        ModelError::Runtime {
+            model: self.name.clone(),
+            source,
+        }
+    }
+}
+
+/// Opens a session on the first provider that can be had, and says which were refused and why.
+fn open(
+    runtime: &OnnxRuntime,
+    model: &str,
+    bytes: &[u8],
+    wanted: &[Provider],
+    threads: usize,
+    size: (i64, i64),
+) -> Result<(Session, Provider), ModelError> {
+    let mut tried = Vec::new();
+    for provider in wanted {
+        let session = builder(runtime, threads, size).and_then(|mut builder| {
+            if let Some(dispatch) = provider.dispatch() {
+                dispatch.register(&mut builder)?;
+            }
+            builder.commit_from_memory(bytes)
+        });
+        match session {
+            Ok(session) => {
+                if !tried.is_empty() {
+                    log::warn!("{model}: runs on {provider}; refused: {}", tried.join("; "));
+                }
+                return Ok((session, *provider));
+            }
+            Err(error) => tried.push(format!("{provider}: {error}")),
+        }
+    }
+    Err(ModelError::NoProvider {
+        model: model.to_owned(),
+        tried: tried.join("; "),
+    })
+}
+
+fn builder(
+    runtime: &OnnxRuntime,
+    threads: usize,
+    (height, width): (i64, i64),
+) -> ort::Result<SessionBuilder> {
+    Ok(Session::builder(runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_intra_op_spinning(false)?
+        .with_dimension_override("height", height)?
+        .with_dimension_override("width", width)?)
+}
+
+fn check_graph(
+    model: &str,
+    session: &Session,
+    input: &str,
+    shape: &[i64],
+    outputs: &[(String, Vec<i64>)],
+) -> Result<(), ModelError> {
+    let describe =
+        |name: &str, ty: TensorElementType, shape: &[i64]| format!("{name} {ty} {shape:?}");
+    let graph = |outlets: &[ort::value::Outlet]| -> Vec<String> {
+        outlets
+            .iter()
+            .map(|o| match o.dtype() {
+                ValueType::Tensor { ty, shape, .. } => describe(o.name(), *ty, shape),
+                other => format!("{} {other:?}", o.name()),
+            })
+            .collect()
+    };
+    let differs = |what: &str, found: String, expected: String| ModelError::Shape {
+        model: model.to_owned(),
+        what: what.to_owned(),
+        found,
+        expected,
+    };
+    let (found, expected) = (
+        graph(session.inputs()),
+        vec![describe(input, TensorElementType::Uint8, shape)],
+    );
+    if found != expected {
+        return Err(differs("input", found.join(", "), expected.join(", ")));
+    }
+    // Free sizes may stay symbolic (-1) in the declared outputs; the warm-up run settles those.
+    let found: Vec<&str> = session.outputs().iter().map(|o| o.name()).collect();
+    let expected: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+    if found != expected {
+        return Err(differs("outputs", found.join(", "), expected.join(", ")));
+    }
+    for (outlet, (name, want)) in session.outputs().iter().zip(outputs) {
+        let ok = match outlet.dtype() {
+            ValueType::Tensor { ty, shape, .. } => {
+                *ty == TensorElementType::Float32
+                    && shape.len() == want.len()
+                    && shape.iter().zip(want).all(|(s, w)| *s == -1 || s == w)
+            }
+            _ => false,
+        };
+        if !ok {
+            let expected = describe(name, TensorElementType::Float32, want);
+            return Err(differs(
+                "output",
+                graph(std::slice::from_ref(outlet)).join(""),
+                expected,
+            ));
+        }
+    }
+    Ok(())
+}

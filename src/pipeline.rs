@@ -1,0 +1,326 @@
+//! From a frame to events: the stages put together, with no thread, device or clock of their own.
+//!
+//! [`Pipeline`] does everything in one call. A replay that looks at several frames at once runs the
+//! detectors itself and gives their boxes, in order, to one [`Recognition`]. After the first frames
+//! nothing is allocated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::advise::SpeedLimit;
+use crate::detect::{Detection, Detections, Detector};
+use crate::event::{Event, FrameView, Naming, RegionEvent, SignEvent, TrackView};
+use crate::frame::Frame;
+use crate::model::ModelError;
+use crate::recognise::{ConfirmPlan, EncodePlan, Encoder, Evidence, Verdict, priority, quality};
+use crate::region::RegionBank;
+use crate::track::{MAX_TRACKS, Track, TrackPlan, Tracker};
+use crate::units::{RegionCode, Timestamp, TrackId};
+
+/// The thresholds of tracking, encoding and confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RecognitionPlan {
+    /// How tracks begin and end.
+    pub track: TrackPlan,
+    /// Which crops are encoded.
+    pub encode: EncodePlan,
+    /// When a class is confirmed.
+    pub confirm: ConfirmPlan,
+}
+
+/// Detector and recognition in one.
+pub struct Pipeline {
+    detector: Detector,
+    detections: Detections,
+    recognition: Recognition,
+}
+
+impl Pipeline {
+    /// From loaded models and a region's bank.
+    pub fn new(detector: Detector, recognition: Recognition) -> Self {
+        Self {
+            detector,
+            detections: Detections::new(),
+            recognition,
+        }
+    }
+
+    /// Looks at the next frame; the events are in the order they came to be.
+    pub fn process(&mut self, frame: &Frame) -> Result<&[Event], ModelError> {
+        self.detector.detect(frame, &mut self.detections)?;
+        self.recognition.step(frame, &self.detections)?;
+        Ok(self.recognition.events())
+    }
+
+    /// Everything after the detector.
+    pub fn recognition(&mut self) -> &mut Recognition {
+        &mut self.recognition
+    }
+}
+
+/// Everything after the detector; see the module.
+pub struct Recognition {
+    plan: RecognitionPlan,
+    tracker: Tracker,
+    encoder: Encoder,
+    evidence: Vec<Evidence>,
+    bank: Arc<RegionBank>,
+    region: RegionCode,
+    limit: SpeedLimit,
+    events: Vec<Event>,
+    views: Vec<TrackView>,
+}
+
+impl Recognition {
+    /// With the bank of the region the drive starts in.
+    pub fn new(plan: RecognitionPlan, encoder: Encoder, bank: Arc<RegionBank>) -> Self {
+        let dim = encoder.dim();
+        Self {
+            plan,
+            tracker: Tracker::new(plan.track),
+            encoder,
+            evidence: vec![Evidence::new(dim); MAX_TRACKS],
+            region: bank.region(),
+            bank,
+            limit: SpeedLimit::default(),
+            events: Vec::with_capacity(4 * MAX_TRACKS),
+            views: Vec::with_capacity(MAX_TRACKS),
+        }
+    }
+
+    /// The encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// The bank in use.
+    pub fn bank(&self) -> &Arc<RegionBank> {
+        &self.bank
+    }
+
+    /// Events since [`Recognition::begin`].
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Time spent in the encoder's network since the last call.
+    pub fn take_encode_time(&mut self) -> Duration {
+        self.encoder.take_run_time()
+    }
+
+    /// Puts a bank in place before the first frame.
+    pub fn set_bank(&mut self, bank: Arc<RegionBank>) {
+        self.region = bank.region();
+        self.bank = bank;
+    }
+
+    /// What the last step found, for sinks that show pictures.
+    pub fn view(&self, position_deg: Option<(f64, f64)>) -> FrameView<'_> {
+        FrameView {
+            tracks: &self.views,
+            events: &self.events,
+            region: self.region,
+            position_deg,
+        }
+    }
+
+    /// Forgets the events told already.
+    pub fn begin(&mut self) {
+        self.events.clear();
+    }
+
+    /// Announces the region the drive starts in.
+    pub fn announce_region(&mut self, region: RegionCode, position_deg: Option<(f64, f64)>) {
+        self.region = region;
+        self.push_region(Timestamp::ZERO, 0, None, position_deg);
+    }
+
+    /// Puts another region in force, before the frame `frame` at `time` is looked at: live tracks are
+    /// matched again from the embeddings they hold.
+    pub fn swap_region(
+        &mut self,
+        (time, frame): (Timestamp, u64),
+        region: RegionCode,
+        bank: Arc<RegionBank>,
+        position_deg: Option<(f64, f64)>,
+    ) {
+        let from = self.region;
+        self.region = region;
+        self.bank = bank;
+        self.push_region(time, frame, Some(from), position_deg);
+        if let Some(advice) = self.limit.region(time, frame, region) {
+            self.events.push(Event::SpeedLimit(advice));
+        }
+        for slot in 0..self.evidence.len() {
+            let evidence = &mut self.evidence[slot];
+            let Some(id) = evidence.track() else { continue };
+            if evidence.swap_bank(&self.bank, &self.plan.confirm) == Verdict::Confirmed
+                && let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id)
+            {
+                let sign = sign_event((time, frame), track, &self.evidence[slot], region);
+                self.confirm(slot, sign);
+            }
+        }
+    }
+
+    /// Takes the boxes of the next frame.
+    pub fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Result<(), ModelError> {
+        let now = (frame.time, frame.index);
+        self.tracker.update(frame.time, detections);
+        self.end_lost(now);
+        self.encode(frame)?;
+        self.announce(now);
+        self.fill_views();
+        Ok(())
+    }
+
+    /// Ends all tracks, at the end of the drive.
+    pub fn finish(&mut self, time: Timestamp, frame: u64) {
+        self.tracker.finish();
+        self.end_lost((time, frame));
+        self.views.clear();
+    }
+
+    /// Encodes the crops that deserve it, most urgent first, larger before smaller.
+    fn encode(&mut self, frame: &Frame) -> Result<(), ModelError> {
+        let frame_px = (frame.width_px(), frame.height_px());
+        let mut queue: heapless::Vec<(u8, f32, usize, usize), MAX_TRACKS> = heapless::Vec::new();
+        for (t, track) in self.tracker.tracks().iter().enumerate() {
+            if !track.is_established() {
+                continue;
+            }
+            let Some(slot) = slot_of(&mut self.evidence, track.id) else {
+                continue;
+            };
+            let evidence = &self.evidence[slot];
+            if let Some(rank) = priority(&self.plan.encode, track, evidence, frame_px) {
+                // As large as the list of tracks.
+                let _ = queue.push((rank, track.bbox().longer_side(), t, slot));
+            }
+        }
+        queue.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
+        queue.truncate(self.plan.encode.per_frame);
+        for (_, side_px, t, slot) in queue {
+            let track = &self.tracker.tracks()[t];
+            let Some(detection) = track.detection else {
+                continue;
+            };
+            self.encoder.prepare(frame, detection.bbox);
+            let embedding = self.encoder.infer()?;
+            let weight = quality(side_px, detection.score);
+            let evidence = &mut self.evidence[slot];
+            let verdict = evidence.add(embedding, weight, side_px, &self.bank, &self.plan.confirm);
+            if verdict == Verdict::Confirmed {
+                let now = (frame.time, frame.index);
+                let sign = sign_event(now, track, evidence, self.region);
+                self.confirm(slot, sign);
+            }
+        }
+        Ok(())
+    }
+
+    fn confirm(&mut self, slot: usize, sign: SignEvent) {
+        if !self.evidence[slot].announced {
+            self.evidence[slot].announced = true;
+            self.events.push(Event::SignSeen(sign.clone()));
+        }
+        let advice = self.limit.sign(&sign);
+        self.events.push(Event::SignConfirmed(sign));
+        self.events.extend(advice.map(Event::SpeedLimit));
+    }
+
+    /// Says which tracks are worth speaking of now.
+    fn announce(&mut self, now: (Timestamp, u64)) {
+        for evidence in &mut self.evidence {
+            let Some(id) = evidence.track() else { continue };
+            let worth = evidence.encoded() > 0 && evidence.naming() != Naming::NotASign;
+            if evidence.announced || !worth {
+                continue;
+            }
+            if let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id) {
+                evidence.announced = true;
+                let sign = sign_event(now, track, evidence, self.region);
+                self.events.push(Event::SignSeen(sign));
+            }
+        }
+    }
+
+    fn end_lost(&mut self, now: (Timestamp, u64)) {
+        for track in self.tracker.lost() {
+            let found = self
+                .evidence
+                .iter_mut()
+                .find(|e| e.track() == Some(track.id));
+            let Some(evidence) = found else { continue };
+            if evidence.announced {
+                let sign = sign_event(now, track, evidence, self.region);
+                self.events.push(Event::SignLost(sign));
+            }
+            evidence.assign(None);
+        }
+    }
+
+    fn fill_views(&mut self) {
+        self.views.clear();
+        for track in self.tracker.tracks() {
+            let found = self.evidence.iter().find(|e| e.track() == Some(track.id));
+            if let Some(evidence) = found.filter(|e| e.announced) {
+                self.views.push(TrackView {
+                    track: track.id,
+                    bbox: track.bbox(),
+                    naming: evidence.naming(),
+                    probability: evidence.best().probability,
+                    detected: track.detection.is_some(),
+                });
+            }
+        }
+    }
+
+    fn push_region(
+        &mut self,
+        time: Timestamp,
+        frame: u64,
+        from: Option<RegionCode>,
+        position_deg: Option<(f64, f64)>,
+    ) {
+        self.events.push(Event::Region(RegionEvent {
+            time,
+            frame,
+            from,
+            to: self.region,
+            pack: self.bank.region(),
+            pack_version: Arc::clone(self.bank.version()),
+            position_deg,
+        }));
+    }
+}
+
+/// The evidence of a track: its own, or a free one given to it.
+fn slot_of(evidence: &mut [Evidence], id: TrackId) -> Option<usize> {
+    let own = evidence.iter().position(|e| e.track() == Some(id));
+    own.or_else(|| {
+        let free = evidence.iter().position(|e| e.track().is_none())?;
+        evidence[free].assign(Some(id));
+        Some(free)
+    })
+}
+
+fn sign_event(
+    (time, frame): (Timestamp, u64),
+    track: &Track,
+    evidence: &Evidence,
+    region: RegionCode,
+) -> SignEvent {
+    SignEvent {
+        time,
+        frame,
+        track: track.id,
+        naming: evidence.naming(),
+        probability: evidence.best().probability,
+        top: evidence.best().top.clone(),
+        region,
+        bbox: track.bbox(),
+        observations: track.observations,
+        first_seen: track.first_seen,
+    }
+}

@@ -1,0 +1,221 @@
+//! What is known of one track: the sum of its embeddings, and what they amount to.
+
+use std::sync::Arc;
+
+use ndarray::ArrayView1;
+
+use crate::event::{ClassInfo, Family, Naming};
+use crate::region::{Match, RegionBank};
+use crate::units::TrackId;
+
+/// When a class counts as confirmed: a sequential test over the fused evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConfirmPlan {
+    /// Encodings in a row after which the fused evidence names the same class.
+    pub agreeing: u32,
+    /// The same for speed limits, which differ by one digit.
+    pub agreeing_speed_limit: u32,
+    /// A class confirmed already is replaced only after so many.
+    pub agreeing_to_correct: u32,
+    /// A named sign must have been this large once; longer side.
+    pub min_side_px: f32,
+}
+
+impl Default for ConfirmPlan {
+    fn default() -> Self {
+        Self {
+            agreeing: 2,
+            agreeing_speed_limit: 3,
+            agreeing_to_correct: 5,
+            min_side_px: 18.0,
+        }
+    }
+}
+
+impl ConfirmPlan {
+    fn needed(&self, class: &ClassInfo, correcting: bool) -> u32 {
+        match class.family {
+            _ if correcting => self.agreeing_to_correct,
+            Family::SpeedLimit => self.agreeing_speed_limit,
+            _ => self.agreeing,
+        }
+    }
+}
+
+/// What a new look changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing that must be told.
+    Open,
+    /// A class was confirmed, for the first time or in place of another.
+    Confirmed,
+}
+
+/// The evidence on one track. The buffers are kept when it is given to the next track.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    track: Option<TrackId>,
+    sum: Box<[f32]>,
+    unit: Box<[f32]>,
+    encoded: u32,
+    largest_side_px: f32,
+    agreeing: u32,
+    best: Match,
+    confirmed: Option<Arc<ClassInfo>>,
+    /// A `sign_seen` was sent.
+    pub announced: bool,
+}
+
+impl Evidence {
+    /// Free, for embeddings of length `dim`.
+    pub fn new(dim: usize) -> Self {
+        Self {
+            track: None,
+            sum: vec![0.0; dim].into(),
+            unit: vec![0.0; dim].into(),
+            encoded: 0,
+            largest_side_px: 0.0,
+            agreeing: 0,
+            best: nothing(),
+            confirmed: None,
+            announced: false,
+        }
+    }
+
+    /// The track it belongs to, if any.
+    pub fn track(&self) -> Option<TrackId> {
+        self.track
+    }
+
+    /// Gives it to a track, or frees it.
+    pub fn assign(&mut self, track: Option<TrackId>) {
+        self.track = track;
+        self.sum.fill(0.0);
+        self.encoded = 0;
+        self.largest_side_px = 0.0;
+        self.agreeing = 0;
+        self.best = nothing();
+        self.confirmed = None;
+        self.announced = false;
+    }
+
+    /// Encodings so far.
+    pub fn encoded(&self) -> u32 {
+        self.encoded
+    }
+
+    /// Longer side of the largest box encoded.
+    pub fn largest_side_px(&self) -> f32 {
+        self.largest_side_px
+    }
+
+    /// A class is confirmed, and the fused evidence still says the same.
+    pub fn is_decided(&self) -> bool {
+        match (&self.confirmed, self.best.naming.class()) {
+            (Some(confirmed), Some(now)) => confirmed.key == now.key,
+            _ => false,
+        }
+    }
+
+    /// What the track is taken for: the confirmed class, else what the evidence says now.
+    pub fn naming(&self) -> Naming {
+        match (&self.confirmed, self.encoded) {
+            (Some(class), _) => Naming::Sign(Arc::clone(class)),
+            (None, 0) => Naming::Undecided,
+            (None, _) => match &self.best.naming {
+                // Named by the evidence, but not often enough yet.
+                Naming::Sign(_) => Naming::Undecided,
+                other => other.clone(),
+            },
+        }
+    }
+
+    /// The class confirmed so far.
+    pub fn confirmed(&self) -> Option<&Arc<ClassInfo>> {
+        self.confirmed.as_ref()
+    }
+
+    /// The match of the fused embedding.
+    pub fn best(&self) -> &Match {
+        &self.best
+    }
+
+    /// Adds an embedding of a crop whose longer side is `side_px`, with a weight.
+    pub fn add(
+        &mut self,
+        embedding: &[f32],
+        weight: f32,
+        side_px: f32,
+        bank: &RegionBank,
+        plan: &ConfirmPlan,
+    ) -> Verdict {
+        for (sum, value) in self.sum.iter_mut().zip(embedding) {
+            *sum += weight * value;
+        }
+        self.encoded += 1;
+        self.largest_side_px = self.largest_side_px.max(side_px);
+        let before = self.best.naming.class().map(Arc::clone);
+        self.rematch(bank);
+        let same = match (&before, self.best.naming.class()) {
+            (Some(a), Some(b)) => a.key == b.key,
+            _ => false,
+        };
+        self.agreeing = match self.best.naming {
+            Naming::Sign(_) if same => self.agreeing + 1,
+            Naming::Sign(_) => 1,
+            _ => 0,
+        };
+        self.judge(plan)
+    }
+
+    /// The same evidence against another region's bank: no picture is encoded again.
+    pub fn swap_bank(&mut self, bank: &RegionBank, plan: &ConfirmPlan) -> Verdict {
+        if self.encoded == 0 {
+            return Verdict::Open;
+        }
+        self.rematch(bank);
+        // The embeddings agreed with each other before; the new bank only reads them differently.
+        self.agreeing = match self.best.naming {
+            Naming::Sign(_) => self.encoded,
+            _ => 0,
+        };
+        self.judge(plan)
+    }
+
+    fn judge(&mut self, plan: &ConfirmPlan) -> Verdict {
+        let Naming::Sign(class) = &self.best.naming else {
+            return Verdict::Open;
+        };
+        if let Some(confirmed) = &mut self.confirmed
+            && confirmed.key == class.key
+        {
+            // After a swap the same class may have another national code and unit.
+            *confirmed = Arc::clone(class);
+            return Verdict::Open;
+        }
+        let needed = plan.needed(class, self.confirmed.is_some());
+        if self.agreeing < needed || self.largest_side_px < plan.min_side_px {
+            return Verdict::Open;
+        }
+        self.confirmed = Some(Arc::clone(class));
+        Verdict::Confirmed
+    }
+
+    fn rematch(&mut self, bank: &RegionBank) {
+        let length = self.sum.iter().map(|v| v * v).sum::<f32>().sqrt();
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        for (unit, sum) in self.unit.iter_mut().zip(&self.sum) {
+            *unit = sum * scale;
+        }
+        self.best = bank.classify(ArrayView1::from(&*self.unit));
+    }
+}
+
+fn nothing() -> Match {
+    Match {
+        naming: Naming::Undecided,
+        probability: 0.0,
+        margin: 0.0,
+        top: heapless::Vec::new(),
+    }
+}

@@ -1,0 +1,92 @@
+//! The motion of one box: an alpha-beta filter on centre and logarithm of the size.
+
+use crate::units::{BoxPx, Timestamp};
+
+/// Share of the innovation taken into position, and (once the rate is known) into velocity.
+const ALPHA: f32 = 0.7;
+const BETA: f32 = 0.35;
+
+/// Predictions further ahead than this keep still: velocity says nothing about them.
+const HORIZON_S: f32 = 0.7;
+
+/// State (centre x, centre y, ln width, ln height) and its rate a second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Motion {
+    state: [f32; 4],
+    rate: [f32; 4],
+    measured: Timestamp,
+    predicted: [f32; 4],
+    updates: u32,
+}
+
+impl Motion {
+    pub(super) fn new(bbox: BoxPx, time: Timestamp) -> Self {
+        let state = to_state(bbox);
+        Self {
+            state,
+            rate: [0.0; 4],
+            measured: time,
+            predicted: state,
+            updates: 1,
+        }
+    }
+
+    /// Moves the prediction to `time`.
+    pub(super) fn predict(&mut self, time: Timestamp) {
+        let dt = (time.seconds_since(self.measured) as f32).clamp(0.0, HORIZON_S);
+        for k in 0..4 {
+            self.predicted[k] = self.state[k] + self.rate[k] * dt;
+        }
+    }
+
+    /// The predicted box.
+    pub(super) fn bbox(&self) -> BoxPx {
+        let [cx, cy, w, h] = self.predicted;
+        BoxPx::from_centre(cx, cy, w.exp(), h.exp())
+    }
+
+    /// How well a detection fits the prediction: none when it cannot be the same thing.
+    pub(super) fn affinity(&self, detected: BoxPx, time: Timestamp) -> Option<f32> {
+        let expected = self.bbox();
+        let iou = expected.iou(&detected);
+        let size = (expected.longer_side() + detected.longer_side()) / 2.0;
+        let ((ex, ey), (dx, dy)) = (expected.centre(), detected.centre());
+        let distance = (ex - dx).hypot(ey - dy) / size;
+        let ratio = (expected.area() / detected.area()).sqrt();
+        // The longer the gap, the wider the gate; a track without a known velocity gets some too.
+        let dt = time.seconds_since(self.measured) as f32;
+        let gate = 0.6 + 1.5 * dt + if self.updates < 3 { 0.5 } else { 0.0 };
+        let plausible = distance < gate && (0.55..1.8).contains(&ratio);
+        (iou > 0.2 || plausible).then_some(iou - 0.5 * distance - 0.2 * ratio.ln().abs())
+    }
+
+    /// Takes a measurement.
+    pub(super) fn correct(&mut self, detected: BoxPx, time: Timestamp) {
+        let dt = (time.seconds_since(self.measured) as f32).max(1e-3);
+        let measured = to_state(detected);
+        // The second measurement gives the first velocity; later ones refine it.
+        let beta = if self.updates == 1 { 0.6 } else { BETA };
+        let mut rate_limit = [f32::INFINITY, f32::INFINITY, 4.0, 4.0];
+        rate_limit[0] = 20.0 * detected.width();
+        rate_limit[1] = 20.0 * detected.height();
+        for k in 0..4 {
+            let innovation = measured[k] - self.predicted[k];
+            self.state[k] = self.predicted[k] + ALPHA * innovation;
+            self.rate[k] =
+                (self.rate[k] + beta * innovation / dt).clamp(-rate_limit[k], rate_limit[k]);
+        }
+        self.predicted = self.state;
+        self.measured = time;
+        self.updates += 1;
+    }
+}
+
+fn to_state(bbox: BoxPx) -> [f32; 4] {
+    let (cx, cy) = bbox.centre();
+    [
+        cx,
+        cy,
+        bbox.width().max(1.0).ln(),
+        bbox.height().max(1.0).ln(),
+    ]
+}

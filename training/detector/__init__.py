@@ -1,0 +1,1 @@
+"""One-class traffic-sign detector: data, training, evaluation and export."""

@@ -1,0 +1,241 @@
+"""From a scene to a training crop: cut and scale, change the light, paste, blur, flip.
+
+Scales go mostly down: GTSDB leaves signs under 12 px (at 1024 px width) unlabelled, and enlarging
+would show them to the net as background.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .patches import Patch, distractor
+from .scenes import Scene, no_boxes
+
+PAD_VALUE = 114
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    size_px: int = 416
+    min_scale: float = 0.5
+    max_scale: float = 1.3
+    min_sign_px: float = 9.0
+    paste_share: float = 0.6
+    distractor_share: float = 0.3
+    flat_share: float = 0.04
+
+
+@dataclass
+class Crop:
+    image: np.ndarray  # RGB u8
+    boxes: np.ndarray
+    ignore: np.ndarray
+    partly_labelled: bool
+
+
+class Augmenter:
+    """Draws endless random crops; the same seed gives the same crops."""
+
+    def __init__(
+        self,
+        scenes: list[Scene],
+        photos: dict[str, list[Patch]],
+        drawings: list[Patch],
+        config: AugmentConfig,
+        seed: int,
+    ):
+        self.scenes = scenes
+        self.photos = [photos[region] for region in sorted(photos)]
+        self.drawings = drawings
+        self.config = config
+        self.rng = np.random.default_rng(seed)
+        self.with_signs = [i for i, scene in enumerate(scenes) if len(scene.boxes)]
+
+    def draw(self) -> Crop:
+        rng, config = self.rng, self.config
+        if rng.random() < config.flat_share:
+            crop = Crop(flat_road(rng, config.size_px), no_boxes(), no_boxes(), False)
+        else:
+            crop = self._cut()
+        image = change_light(rng, crop.image.astype(np.float32))
+        if rng.random() < config.distractor_share:
+            for _ in range(rng.integers(1, 4)):
+                self._paste(image, crop, distractor(rng), is_sign=False)
+        if (self.photos or self.drawings) and rng.random() < config.paste_share:
+            for _ in range(rng.integers(1, 4)):
+                self._paste(image, crop, self._some_sign(), is_sign=True)
+        crop.image = degrade(rng, image)
+        if rng.random() < 0.5:
+            crop.image = np.ascontiguousarray(crop.image[:, ::-1])
+            for boxes in (crop.boxes, crop.ignore):
+                boxes[:, [0, 2]] = config.size_px - boxes[:, [2, 0]]
+        return crop
+
+    def _some_sign(self) -> Patch:
+        rng = self.rng
+        if not self.photos or (self.drawings and rng.random() < 0.45):
+            return self.drawings[rng.integers(len(self.drawings))]
+        region = self.photos[rng.integers(len(self.photos))]
+        return region[rng.integers(len(region))]
+
+    def _cut(self) -> Crop:
+        rng, config = self.rng, self.config
+        size = config.size_px
+        aimed = bool(self.with_signs) and rng.random() < 0.7
+        pool = self.with_signs if aimed else range(len(self.scenes))
+        scene = self.scenes[pool[rng.integers(len(pool))]]
+        height, width = scene.image.shape[:2]
+        scale = float(np.exp(rng.uniform(np.log(config.min_scale), np.log(config.max_scale))))
+        scale = max(scale, 0.85 * size / min(height, width))  # little padding
+        x0 = rng.uniform(0, max(1.0, width - size / scale))
+        y0 = rng.uniform(0, max(1.0, height - size / scale))
+        if aimed:
+            box = scene.boxes[rng.integers(len(scene.boxes))]
+            side = float((box[2:] - box[:2]).max())
+            scale = min(scale, 0.6 * size / side)
+            centre = (box[:2] + box[2:]) / 2
+            x0, y0 = centre - rng.uniform(0.08, 0.92, 2) * size / scale
+            x0 = float(np.clip(x0, 0, max(0.0, width - size / scale)))
+            y0 = float(np.clip(y0, 0, max(0.0, height - size / scale)))
+        stretch = np.array([scale * rng.uniform(0.93, 1.07), scale])
+        image = scene.image
+        if scale < 0.75:
+            image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
+        move = np.array([[stretch[0], 0, -x0 * stretch[0]], [0, stretch[1], -y0 * stretch[1]]])
+        image = cv2.warpAffine(
+            image, move, (size, size), borderValue=(PAD_VALUE, PAD_VALUE, PAD_VALUE)
+        )
+        boxes, hidden = _clip_boxes(scene.boxes, (x0, y0), stretch, size, config.min_sign_px)
+        more, more_hidden = _clip_boxes(scene.ignore, (x0, y0), stretch, size, 0)
+        return Crop(
+            image, boxes, np.concatenate([hidden, more, more_hidden]), scene.partly_labelled
+        )
+
+    def _paste(self, image: np.ndarray, crop: Crop, patch: Patch, is_sign: bool) -> None:
+        rng, size = self.rng, self.config.size_px
+        wanted_px = float(np.exp(rng.uniform(np.log(11), np.log(110))))
+        scale = wanted_px / max(patch.rgb.shape[:2]) / patch.sign_share
+        if scale > 1.8:
+            return
+        rgb, alpha = _scaled(rng, patch, scale)
+        height, width = alpha.shape
+        if max(height, width) > size - 8:
+            return
+        x0, y0 = (int(rng.integers(1, size - side - 1)) for side in (width, height))
+        box = np.array([x0, y0, x0 + width, y0 + height], np.float32)
+        others = np.concatenate([crop.boxes, crop.ignore])
+        overlap = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
+        if (overlap.min(1) > 0).any():
+            return
+        under = image[y0 : y0 + height, x0 : x0 + width]
+        trust = rng.uniform(0, 0.8)  # how far the patch takes the light of its place
+        light = np.clip((under.mean() + 30) / (rgb.mean() + 30), 0.4, 2.2)
+        rgb = np.clip(rgb * (1 - trust + trust * light), 0, 255)
+        image[y0 : y0 + height, x0 : x0 + width] = under + (rgb - under) * alpha[..., None]
+        if not is_sign:
+            return
+        if rng.random() < 0.3:
+            _post(rng, image, box)
+        centre = (box[:2] + box[2:]) / 2
+        half = (box[2:] - box[:2]) / 2 * patch.sign_share
+        found = np.concatenate([centre - half, centre + half]).astype(np.float32)
+        crop.boxes = np.concatenate([crop.boxes, found[None]])
+
+
+def _clip_boxes(
+    boxes: np.ndarray, origin: tuple, stretch: np.ndarray, size: int, min_px: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes in crop pixels: those to learn, and those too small or too cut to count."""
+    moved = (boxes - np.tile(origin, 2)) * np.tile(stretch, 2)
+    clipped = np.clip(moved, 0, size).astype(np.float32)
+    sides = clipped[:, 2:] - clipped[:, :2]
+    visible = sides.prod(1) / ((moved[:, 2:] - moved[:, :2]).prod(1) + 1e-6)
+    good = (visible > 0.5) & (sides.max(1, initial=0) >= min_px)
+    return clipped[good], clipped[~good & (visible > 0.02)]
+
+
+def _scaled(
+    rng: np.random.Generator, patch: Patch, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    squeeze = rng.uniform(0.8, 1.05)
+    height, width = patch.rgb.shape[:2]
+    target = (max(4, round(width * scale * squeeze)), max(4, round(height * scale)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    rgb = cv2.resize(patch.rgb, target, interpolation=how).astype(np.float32)
+    if patch.alpha is not None:
+        return rgb, cv2.resize(patch.alpha, target, interpolation=how)
+    width, height = target
+    alpha = np.zeros((height, width), np.float32)
+    edge = max(1, int(0.04 * min(width, height)))
+    if patch.rectangular or rng.random() < 0.4:
+        alpha[edge : height - edge, edge : width - edge] = 1
+    else:
+        axes = (max(1, width // 2 - edge // 2), max(1, height // 2 - edge // 2))
+        cv2.ellipse(alpha, (width // 2, height // 2), axes, 0, 0, 360, 1, -1)
+    return rgb, cv2.GaussianBlur(alpha, (0, 0), max(0.6, 0.04 * min(width, height)))
+
+
+def _post(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
+    width = max(1, int((box[2] - box[0]) * rng.uniform(0.05, 0.12)))
+    x = int((box[0] + box[2]) / 2) - width // 2
+    bottom = int(box[3] + (box[3] - box[1]) * rng.uniform(0.5, 5))
+    grey = rng.uniform(40, 200)
+    image[int(box[3]) : bottom, x : x + width] = grey
+
+
+def change_light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    if rng.random() < 0.8:
+        image = image * rng.uniform(0.65, 1.35) + rng.uniform(-20, 20)
+        if rng.random() < 0.5:
+            mean = image.mean()
+            image = (image - mean) * rng.uniform(0.6, 1.4) + mean
+        image = image * rng.uniform(0.88, 1.12, 3).astype(np.float32)
+        if rng.random() < 0.6:
+            grey = image.mean(2, keepdims=True)
+            strength = 0.0 if rng.random() < 0.08 else rng.uniform(0.4, 1.5)
+            image = grey + (image - grey) * strength
+        if rng.random() < 0.3:
+            image = 255 * (np.clip(image, 0, 255) / 255) ** rng.uniform(0.6, 1.6)
+    return np.ascontiguousarray(image, np.float32)
+
+
+def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    kind = rng.random()
+    if kind < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.4))
+    elif kind < 0.27:
+        reach = int(rng.integers(1, 4))
+        kernel = (1, 2 * reach + 1) if rng.random() < 0.3 else (2 * reach + 1, 1)
+        image = cv2.blur(image, kernel)
+    if rng.random() < 0.3:
+        image = image + rng.normal(0, rng.uniform(2, 10), image.shape).astype(np.float32)
+    image = np.clip(image, 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        quality = int(rng.integers(25, 90))
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return image
+
+
+def flat_road(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A scene as a simulator draws it: sky, ground, a road to the horizon, some boxes."""
+    sky, ground = rng.uniform((90, 120, 150), (190, 210, 255)), rng.uniform(40, 150, 3)
+    road = np.full(3, rng.uniform(50, 130))
+    horizon = int(size * rng.uniform(0.3, 0.7))
+    image = np.empty((size, size, 3), np.float32)
+    fade = np.linspace(rng.uniform(0.6, 1), 1.1, horizon)[:, None, None]
+    image[:horizon] = sky * fade
+    image[horizon:] = ground
+    middle = size * rng.uniform(0.1, 0.9)
+    for _ in range(rng.integers(0, 6)):
+        x, width = rng.integers(0, size), rng.integers(20, 120)
+        top = horizon - rng.integers(5, 140)
+        image[max(0, top) : horizon, x : x + width] = rng.uniform(40, 220, 3)
+    corners = np.array(
+        [[middle - 4, horizon], [middle + 4, horizon], [middle + size, size], [middle - size, size]]
+    )
+    cv2.fillConvexPoly(image, corners.astype(np.int32), road.tolist())
+    line = np.array([[middle, horizon], [middle + 6, size], [middle - 6, size]])
+    cv2.fillConvexPoly(image, line.astype(np.int32), (235.0, 235.0, 235.0))
+    return np.clip(image, 0, 255).astype(np.uint8)

@@ -1,0 +1,154 @@
+"""Small pictures to paste into scenes: photographed signs, drawn signs, and things that are none."""
+
+import csv
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .scenes import read_rgb
+
+# How much of a crop's side the sign fills, by data set (others cut closer).
+SIGN_SHARE = {"BTSC": 0.83, "RTSD-r1": 0.95, "TSRD23": 0.92, "TT100K": 0.95, "PL-Suchta": 0.92}
+DEFAULT_SIGN_SHARE = 0.97
+PER_CLASS = 40
+MIN_CROP_PX = 18
+DRAWING_PX = 128
+DRAWN_FAMILIES = ("regulatory--", "warning--", "information--")
+NOT_DRAWN = ("street-name", "directions", "highway", "interstate", "stop-line", "lane-control")
+
+
+@dataclass(frozen=True)
+class Patch:
+    """`alpha` is 0..1 where known; `sign_share` the part of the side that the sign fills."""
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None
+    sign_share: float
+    rectangular: bool = False
+
+
+def photographed(data: Path, seed: int) -> dict[str, list[Patch]]:
+    """Region -> crops. Germany is left out: its crops may show signs of the validation frames."""
+    with (data / "crops_manifest.csv").open() as file:
+        rows = [r for r in csv.DictReader(file) if r["split"] == "train" and r["region"] != "DE"]
+    by_class: dict[tuple[str, str], list[dict]] = {}
+    for row in rows:
+        by_class.setdefault((row["region"], row["unified_class"]), []).append(row)
+    rng = np.random.default_rng(seed)
+    patches: dict[str, list[Patch]] = {}
+    for (region, sign), members in sorted(by_class.items()):
+        for index in rng.permutation(len(members))[:PER_CLASS]:
+            row = members[index]
+            rgb = read_rgb(data / "crops" / row["path"])
+            if min(rgb.shape[:2]) < MIN_CROP_PX:
+                continue
+            share = SIGN_SHARE.get(row["dataset"], DEFAULT_SIGN_SHARE)
+            rectangular = region == "US" and sign != "stop"
+            patches.setdefault(region, []).append(Patch(rgb, None, share, rectangular))
+    return patches
+
+
+def drawn(folder: Path) -> list[Patch]:
+    """The official drawings, rendered; `folder` is the unpacked mapillary_sprite_source."""
+    files = [
+        path
+        for path in sorted((folder / "package" / "package_signs").glob("*.svg"))
+        if path.name.startswith(DRAWN_FAMILIES) and not any(w in path.name for w in NOT_DRAWN)
+    ]
+    if not files:
+        raise FileNotFoundError(f"{folder}: no package/package_signs/*.svg in it")
+    with ThreadPoolExecutor(1) as pool:
+        return [patch for patch in pool.map(_render, files) if patch]
+
+
+def _render(path: Path) -> Patch | None:
+    import cairosvg
+
+    png = cairosvg.svg2png(url=str(path), output_width=DRAWING_PX)
+    rgba = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    rows, columns = np.nonzero(rgba[..., 3] > 127)
+    if len(rows) < DRAWING_PX:
+        return None
+    rgba = rgba[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return Patch(rgba[..., :3].copy(), rgba[..., 3].astype(np.float32) / 255, 1.0)
+
+
+PLAIN_COLOURS: Sequence[tuple[int, int, int]] = (
+    (250, 250, 250),
+    (200, 30, 30),
+    (30, 60, 170),
+    (240, 200, 40),
+    (30, 140, 60),
+    (30, 30, 30),
+    (230, 120, 30),
+    (140, 140, 140),
+)
+
+
+def distractor(rng: np.random.Generator) -> Patch:
+    """A lamp, a number plate, a board with writing, or a plain shape: must not be found."""
+    return (_lamp, _plate, _board, _plain)[rng.integers(4)](rng)
+
+
+def _lamp(rng: np.random.Generator) -> Patch:
+    size = 48
+    colour = np.array(((255, 60, 40), (255, 190, 60), (70, 255, 150), (255, 250, 235))[
+        rng.integers(4)
+    ])
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    radius = np.hypot(rows, columns) / (size / 2)
+    glow = np.clip(1.15 - radius, 0, 1) ** rng.uniform(0.3, 2)
+    core = np.clip(1 - radius / rng.uniform(0.3, 0.9), 0, 1)[..., None]
+    rgb = np.clip(colour + 160 * core, 0, 255).astype(np.uint8)
+    return Patch(rgb, glow.astype(np.float32), 1.0)
+
+
+def _plate(rng: np.random.Generator) -> Patch:
+    height, width = 32, int(rng.uniform(2.0, 4.8) * 32)
+    rgb = np.full((height, width, 3), rng.integers(190, 256), np.uint8)
+    if rng.random() < 0.5:
+        rgb[:, :14] = (30, 60, 170)
+    _write(rgb, rng, (18, 25), 0.8, (15, 15, 15))
+    return Patch(rgb, np.ones((height, width), np.float32), 1.0)
+
+
+def _board(rng: np.random.Generator) -> Patch:
+    height, width = int(rng.uniform(40, 110)), int(rng.uniform(90, 200))
+    ground, ink = rng.permutation(len(PLAIN_COLOURS))[:2]
+    rgb = np.full((height, width, 3), PLAIN_COLOURS[ground], np.uint8)
+    for line in range(rng.integers(1, 4)):
+        _write(rgb, rng, (6, 24 + 26 * line), rng.uniform(0.5, 0.9), PLAIN_COLOURS[ink])
+    if rng.random() < 0.5:
+        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
+        cv2.circle(rgb, centre, int(rng.uniform(8, 40)), PLAIN_COLOURS[rng.integers(8)], -1)
+    return Patch(rgb, np.ones((height, width), np.float32), 1.0)
+
+
+def _plain(rng: np.random.Generator) -> Patch:
+    size = 64
+    rgb = np.full((size, size, 3), PLAIN_COLOURS[rng.integers(8)], np.uint8)
+    fade = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1), size)[:, None, None]
+    alpha = np.zeros((size, size), np.float32)
+    if rng.random() < 0.5:
+        cv2.circle(alpha, (32, 32), 31, 1.0, -1)
+    else:
+        corners = cv2.convexHull(rng.integers(0, size, (6, 2)).astype(np.int32))
+        cv2.fillConvexPoly(alpha, corners, 1.0)
+    return Patch((rgb * fade).astype(np.uint8), alpha, 1.0)
+
+
+def _write(
+    rgb: np.ndarray,
+    rng: np.random.Generator,
+    origin: tuple[int, int],
+    scale: float,
+    ink: tuple[int, int, int],
+) -> None:
+    letters = rng.choice(list("ABCDEFGHJKLMNPRSTUVWXYZ0123456789 "), rng.integers(3, 14))
+    cv2.putText(rgb, "".join(letters), origin, int(rng.integers(0, 8)), scale, ink, 2, cv2.LINE_AA)

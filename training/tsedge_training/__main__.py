@@ -1,0 +1,114 @@
+"""Commands: train a model by a recipe; export it as encoder, card, packs and golden vectors."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from . import augment, bank, catalogue, data, export, golden, packs, runs, train
+from .evaluate import OnnxEncoder
+from .paths import MODELS, data_root
+from .recipes import RECIPES, Recipe
+
+CALIBRATION_PICTURES = 600
+LOST_TOP1_PERCENT = 0.1  # more than this, and int8 is not shipped
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tsedge_training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    args = commands.add_parser("train", help="train an encoder by a recipe")
+    args.add_argument("--recipe", choices=RECIPES, required=True)
+    args.add_argument("--out", type=Path, required=True)
+    args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
+    args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
+    args.add_argument("--models", type=Path, default=MODELS)
+    chosen = parser.parse_args()
+    if chosen.command == "train":
+        run_training(RECIPES[chosen.recipe], chosen.out)
+    elif chosen.command == "export":
+        run_export(chosen.run, chosen.models)
+
+
+def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
+    return bank.load(
+        data_root(), prompts, recipe.drawings_per_class, recipe.empty_pictures, recipe.seed
+    )
+
+
+def run_training(recipe: Recipe, out: Path) -> None:
+    root, prompts = data_root(), catalogue.load()
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = load_bank(recipe, prompts)
+    model = train.train(
+        recipe, prompts, pictures.take(~pictures.held_out),
+        log=lambda line: print(line, flush=True), checkpoint=out / "checkpoint.pt",
+    )  # fmt: skip
+    train.save(model, out / "model.pt")
+    runs.write(out, recipe, prompts, root, {})
+
+
+def run_export(run: Path, models: Path) -> None:
+    root, prompts = data_root(), catalogue.load()
+    record = runs.read(run)
+    recipe = Recipe(**record["recipe"])
+    model = train.load(recipe, prompts, run / "model.pt")
+    pictures = load_bank(recipe, prompts)
+    held_out = pictures.take(pictures.held_out)
+    rng = np.random.default_rng(recipe.seed)
+
+    fp32, int8 = run / "encoder.fp32.onnx", run / "encoder.int8.onnx"
+    export.to_onnx(model, recipe.size_px, fp32)
+    chosen = rng.choice(len(held_out.keys), CALIBRATION_PICTURES, replace=False)
+    sample = augment.augment(held_out.images[chosen], recipe.size_px, rng)
+    export.to_int8(fp32, int8, sample)
+    close = export.agreement(OnnxEncoder(fp32), OnnxEncoder(int8), sample)
+    print(f"int8 against fp32: cosine mean {close.cosine_mean}, least {close.cosine_min}")
+
+    results = {}
+    for precision, file in (("fp32", fp32), ("int8", int8)):
+        encoder = OnnxEncoder(file)
+        made = export.calibrated_packs(model, encoder, prompts, pictures)
+        right = held_out_top1(encoder, made[0], held_out)
+        print(f"{precision}: held-out top-1 {right:.2f} %")
+        results[precision] = (right, file, made)
+    lost = results["fp32"][0] - results["int8"][0]
+    precision = "int8" if lost <= LOST_TOP1_PERCENT else "fp32"
+    _, file, made = results[precision]
+
+    encoder_file = models / "encoder.onnx"
+    models.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, encoder_file)
+    encoder = OnnxEncoder(encoder_file)
+    provenance = {k: record[k] for k in ("commit", "manifest_sha256", "seed")}
+    provenance["recipe"] = recipe.name
+    for pack in made:
+        packs.write(pack, models / "packs", export.sha256(encoder_file), prompts, provenance)
+    metrics = export.measure(encoder, made, root, held_out)
+    metrics["precision"] = {"shipped": precision, "int8_agreement": vars(close)}
+    metrics["speed"] = {
+        "latency_ms": export.latency_ms(encoder),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+    card = export.card(recipe, encoder_file, precision, record["commit"], metrics)
+    (models / "encoder.toml").write_text(card, encoding="utf-8")
+    golden.write(encoder_file, models / "golden" / "preprocess.safetensors")
+    runs.write(run, recipe, prompts, root, metrics)
+    for region, figures in metrics["test"].items():
+        print(region, figures, metrics["scenery"][region])
+    print("drawings of other signs:", metrics["strange_signs"])
+    print("speed:", metrics["speed"])
+
+
+def held_out_top1(encoder: OnnxEncoder, pack: packs.Pack, held_out: bank.Bank) -> float:
+    """Percent right on held-out photos, as the runtime would cut them."""
+    known = held_out.keys != data.ANY_SPEED_LIMIT
+    photos = held_out.take((held_out.source == bank.PHOTO) & known)
+    best = pack.judge(encoder(augment.plain(photos.images, encoder.size_px))).best
+    return 100 * float((np.array(pack.keys())[best] == photos.keys).mean())
+
+
+if __name__ == "__main__":
+    main()

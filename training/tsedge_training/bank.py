@@ -1,0 +1,226 @@
+"""The training set: photos, drawings on road pictures, and pictures that show no sign.
+
+Everything is one array of 64 px squares with a label, a region and where it comes from, built once
+and kept in training/cache. Test crops of the manifest are never in it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from . import data, drawings, own_signs
+from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
+from .paths import CACHE
+
+PHOTO, FRAME_SIGN, DRAWING, EMPTY = range(4)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """`region` counts data.REGIONS; -1 is the world. `held_out` marks the calibration part."""
+
+    images: np.ndarray
+    keys: np.ndarray
+    region: np.ndarray
+    source: np.ndarray
+    held_out: np.ndarray
+
+    def take(self, mask: np.ndarray) -> "Bank":
+        return Bank(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
+
+
+class _Builder:
+    def __init__(self):
+        self.columns = {f.name: [] for f in fields(Bank)}
+
+    def add(self, image, key, region, source, held_out):
+        values = (image, key, region, source, held_out)
+        for column, value in zip(self.columns.values(), values, strict=True):
+            column.append(value)
+
+    def bank(self) -> Bank:
+        images = np.stack(self.columns.pop("images"))
+        return Bank(images, *(np.array(column) for column in self.columns.values()))
+
+
+def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
+    """`per_class` composites of drawings a class, `empty` pictures without a sign."""
+    recipe = json.dumps([catalogue.keys(), per_class, empty, seed, data.manifest_sha256(root)])
+    own_code = b"".join(Path(m.__file__).read_bytes() for m in (data, drawings, own_signs))
+    own_code += Path(__file__).read_bytes() + drawings.MAP.read_bytes()
+    file = CACHE / f"bank-{hashlib.sha256(recipe.encode() + own_code).hexdigest()[:16]}.npz"
+    if not file.is_file():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        bank = build(root, catalogue, per_class, empty, seed)
+        np.savez(file, **vars(bank))
+    with np.load(file) as columns:
+        return Bank(**columns)
+
+
+def build(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
+    rng = np.random.default_rng(seed)
+    builder = _Builder()
+    _add_photos(builder, root, set(catalogue.keys()))
+    scenes = _scenes(root)
+    _add_frame_signs(builder, root, scenes, rng)
+    official = drawings.official(set(catalogue.keys()))
+    _add_drawings(builder, catalogue, official, scenes, rng, per_class)
+    _add_empty(builder, official, scenes, rng, empty)
+    return builder.bank()
+
+
+def _add_photos(builder, root, keys):
+    crops = [c for c in data.manifest(root) if c.split == "train" and c.key in keys]
+    for crop, image in zip(crops, data.read_crops(root, crops), strict=True):
+        region = data.REGIONS.index(crop.region)
+        builder.add(image, crop.key, region, PHOTO, data.held_out(crop.track))
+
+
+def _scenes(root):
+    """Training frames as (name, RGB, boxes)."""
+    return [
+        (f"gtsdb/{f.path.stem}", data.read_rgb(f.path), f.boxes)
+        for f in data.gtsdb_frames(root, judged=False)
+    ]
+
+
+def _add_frame_signs(builder, root, scenes, rng):
+    """Boxed signs of the road frames, thrice each, as a detector would see them: jittered."""
+    labelled = [(name, image, boxes, data.GTSDB_CLASSES, 0) for name, image, boxes in scenes]
+    for folder, classes, region in (
+        ("roadsign877", data.ROADSIGN_CLASSES, -1),
+        ("france_phone", data.FRANCE_CLASSES, data.REGIONS.index("FR")),
+    ):
+        for frame in data.frames(root, folder):
+            name = f"{folder}/{frame.path.stem}"
+            labelled.append((name, data.read_rgb(frame.path), frame.boxes, classes, region))
+    for name, image, boxes, classes, region in labelled:
+        for box, source_class in boxes:
+            if source_class not in classes or min(box[2:]) < 10:
+                continue
+            for _ in range(3):
+                picture = data.cut(image, _jittered(box, rng, 0.08))
+                key = classes[source_class]
+                builder.add(picture, key, region, FRAME_SIGN, data.held_out(name))
+
+
+def _jittered(box, rng, share):
+    x, y, width, height = box
+    wide, high = (side * np.exp(rng.uniform(-share, share)) for side in (width, height))
+    middle_x = x + width / 2 + rng.uniform(-share, share) * width
+    middle_y = y + height / 2 + rng.uniform(-share, share) * height
+    return middle_x - wide / 2, middle_y - high / 2, wide, high
+
+
+def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
+    by_class = {}
+    for drawing in official:
+        by_class.setdefault(drawing.key, []).append((drawing.rgba, -1))
+    for key, variants in _own_drawings(catalogue, rng).items():
+        by_class.setdefault(key, []).extend(variants)
+    for key, variants in by_class.items():
+        count = per_class * 8 if key == OTHER_SIGN else per_class
+        if key.startswith("speed_limit_"):
+            count = per_class * 2
+        for i in range(count):
+            rgba, region = variants[i % len(variants)]
+            name, scene, _ = scenes[rng.integers(len(scenes))]
+            picture = _on_scene(rgba, scene, rng)
+            builder.add(picture, key, region, DRAWING, data.held_out(f"{name}/{key}/{i}"))
+
+
+def _own_drawings(catalogue, rng):
+    """Key -> [(RGBA, region)] of the drawings made here."""
+    regions = {code: data.REGIONS.index(code) for code in ("US", "JP")}
+    american = set(catalogue.regions["US"].keys())
+    japanese = set(catalogue.regions["JP"].keys())
+    out = {}
+    for sign in catalogue.world.classes:
+        if sign.family != "speed_limit":
+            continue
+        makers = [(own_signs.speed_ring, -1, 14), (own_signs.speed_led, -1, 3)]
+        if sign.key in japanese:
+            makers.append((own_signs.speed_ring_jp, regions["JP"], 5))
+        if sign.key in american:
+            makers.append((own_signs.speed_plate, regions["US"], 12))
+        out[sign.key] = [
+            (drawings.render(make(rng, sign.value)), region)
+            for make, region, count in makers
+            for _ in range(count)
+        ]
+    out["zone_30"] = [(drawings.render(own_signs.zone_30(rng)), -1) for _ in range(5)]
+    ended = [(drawings.render(own_signs.zone_30(rng, ended=True)), -1) for _ in range(3)]
+    out["end_zone_30"] = ended
+    out[OTHER_SIGN] = [(drawings.render(own_signs.text_board(rng)), -1) for _ in range(80)]
+    return out
+
+
+def _on_scene(rgba, scene, rng, shift=0.0):
+    side = int(rng.uniform(20, 160))
+    x, y = (rng.integers(limit - side) for limit in (scene.shape[1], scene.shape[0]))
+    patch = scene[y : y + side, x : x + side]
+    return drawings.paste(rgba, patch, rng, data.STORED_PX, data.MARGIN, shift)
+
+
+def _add_empty(builder, official, scenes, rng, count):
+    """Pictures without a sign, in four parts: scenery, odd boards, and pieces of signs."""
+    boards = [
+        drawings.render(make(rng))
+        for make in (own_signs.number_plate, own_signs.advert, own_signs.blank_board)
+        for _ in range(120)
+    ]
+    pieces = [d.rgba for d in official if rng.random() < 0.3]
+    for i in range(count):
+        name, scene, boxes = scenes[rng.integers(len(scenes))]
+        kept = data.held_out(name)
+        draw = rng.random()
+        if draw < 0.7:
+            picture = data.cut(scene, scenery_box(scene, boxes, rng, striking=draw < 0.4))
+        elif draw < 0.85:
+            picture = _on_scene(boards[i % len(boards)], scene, rng)
+        elif draw < 0.93 or not boxes:
+            picture = _on_scene(pieces[i % len(pieces)], scene, rng, shift=rng.uniform(0.62, 0.8))
+        else:
+            picture = data.cut(scene, _beside(boxes[rng.integers(len(boxes))][0], rng))
+        builder.add(picture, BACKGROUND, -1, EMPTY, kept)
+
+
+def scenery_box(scene, boxes, rng, striking):
+    """A box clear of labelled signs; the most colourful and contrasted of several if `striking`."""
+    best, best_score = None, -1.0
+    height, width = scene.shape[:2]
+    for _ in range(12 if striking else 1):
+        box = _clear_box(width, height, boxes, rng)
+        x, y, wide, high = (int(v) for v in box)
+        part = scene[y : y + high, x : x + wide].astype(np.float32)
+        score = part.std() + (part.max(-1) - part.min(-1)).mean()
+        if score > best_score:
+            best, best_score = box, score
+    return best
+
+
+def _clear_box(width, height, boxes, rng):
+    while True:
+        wide = np.exp(rng.uniform(np.log(12), np.log(110)))
+        high = wide * np.exp(rng.uniform(-0.4, 0.4))
+        x, y = rng.uniform(0, width - wide), rng.uniform(0, height - high)
+        clear = all(
+            x > bx + 1.3 * bw or x + wide < bx - 0.3 * bw
+            or y > by + 1.3 * bh or y + high < by - 0.3 * bh
+            for (bx, by, bw, bh), _ in boxes
+        )  # fmt: skip
+        if clear:
+            return x, y, wide, high
+
+
+def _beside(box, rng):
+    """A box that meets the sign with an overlap (intersection over union) below .3."""
+    x, y, width, height = box
+    while True:
+        dx, dy = rng.uniform(-1, 1, 2)
+        shared = (1 - abs(dx)) * (1 - abs(dy))
+        if shared / (2 - shared) < 0.25:
+            return x + dx * width, y + dy * height, width, height

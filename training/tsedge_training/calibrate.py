@@ -1,0 +1,90 @@
+"""Temperature and thresholds of a pack, from the held-out part of the training set."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, Bank
+from .catalogue import BACKGROUND, OTHER_SIGN
+from .data import ANY_SPEED_LIMIT, REGIONS, WORLD
+from .packs import Pack
+
+# What a detector is thought to hand over: mostly signs of the region, many things that are none.
+WEIGHT_OF = {PHOTO: 0.5, FRAME_SIGN: 0.05, DRAWING: 0.15, EMPTY: 0.3}
+WRONG_NAME_SHARE = 0.003  # of the names given, this share may be wrong
+LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
+DRAWN_ONLY_MIN_PROBABILITY = 0.9  # for classes that no photo of the training set shows
+
+
+def selection(bank: Bank, region: str) -> np.ndarray:
+    """The pictures that can be met in a region: its own, and those of no certain region."""
+    known = bank.keys != ANY_SPEED_LIMIT
+    if region == WORLD:
+        return known
+    return known & ((bank.region == REGIONS.index(region)) | (bank.region == -1))
+
+
+def targets(keys: np.ndarray, pack: Pack) -> np.ndarray:
+    """Class indices; a sign whose class the pack does not have should become other_sign."""
+    own = {key: i for i, key in enumerate(pack.keys())}
+    return np.array([own.get(key, own[OTHER_SIGN]) for key in keys])
+
+
+def weights(source: np.ndarray) -> np.ndarray:
+    out = np.zeros(len(source))
+    for kind, share in WEIGHT_OF.items():
+        mine = source == kind
+        out[mine] = share / max(1, mine.sum())
+    return out / out.sum()
+
+
+def fit_scale(cosines, target, weight) -> float:
+    """The scale of least weighted cross-entropy."""
+
+    def loss(scale):
+        logits = scale * cosines
+        log_p = logits - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+        log_p -= logits.max(1, keepdims=True)
+        return -(weight * log_p[np.arange(len(target)), target]).sum()
+
+    return float(min(np.arange(4.0, 80.0, 0.5), key=loss))
+
+
+def fit(pack: Pack, embeddings: np.ndarray, bank: Bank, photographed: set[str]) -> Pack:
+    """`bank` and `embeddings`: the held-out pictures of `selection`, in the same order."""
+    target = targets(bank.keys, pack)
+    weight = weights(bank.source)
+    cosines = pack.class_cosines(embeddings)
+    scale = fit_scale(cosines, target, weight)
+    own_floor = {
+        c["key"]: DRAWN_ONLY_MIN_PROBABILITY
+        for c in pack.classes
+        if c["key"] not in photographed and c["family"] not in (BACKGROUND, OTHER_SIGN)
+    }
+    pack = replace(
+        pack,
+        calibration=replace(
+            pack.calibration, scale=scale, min_probability=0.0, min_cosine=-1.0,
+            min_probability_of={},
+        ),
+    )  # fmt: skip
+    verdict = pack.judge(embeddings)
+    right = verdict.best == target
+    return replace(
+        pack,
+        calibration=replace(
+            pack.calibration,
+            min_probability=_threshold(verdict, right, weight),
+            min_cosine=round(float(np.quantile(verdict.cosine[right], LOST_SHARE)), 3),
+            min_probability_of=own_floor,
+        ),
+    )
+
+
+def _threshold(verdict, right, weight) -> float:
+    """The lowest probability (from .5 up) above which few enough names are wrong."""
+    for floor in np.arange(0.5, 0.96, 0.01):
+        kept = verdict.named & (verdict.probability >= floor)
+        if (weight * (kept & ~right)).sum() <= WRONG_NAME_SHARE * (weight * kept).sum():
+            return round(float(floor), 2)
+    return 0.95

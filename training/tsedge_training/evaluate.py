@@ -1,0 +1,90 @@
+"""How good the shipped files are: packs and ONNX encoder on the test splits, region by region."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from . import augment, bank, data
+from .catalogue import OTHER_SIGN
+from .packs import Pack
+
+
+class OnnxEncoder:
+    """The exported encoder on one core."""
+
+    def __init__(self, file: Path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(
+            file, options, providers=["CPUExecutionProvider"]
+        )
+        self.size_px = self.session.get_inputs()[0].shape[-1]
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """[N, S, S, 3] u8 -> [N, D] unit rows."""
+        planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+        name = self.session.get_inputs()[0].name
+        return np.concatenate([self.session.run(None, {name: p[None]})[0] for p in planes])
+
+
+def of_region(encoder: OnnxEncoder, pack: Pack, root: Path) -> dict:
+    """Figures on the test split of the pack's region (of all regions for the world)."""
+    crops = [
+        c for c in data.manifest(root)
+        if c.split == "test" and pack.region in (c.region, data.WORLD)
+    ]  # fmt: skip
+    pictures = augment.plain(data.read_crops(root, crops), encoder.size_px)
+    verdict = pack.judge(encoder(pictures))
+    keys = np.array(pack.keys())
+    truth = np.array([c.key for c in crops])
+    right = keys[verdict.best] == truth
+    return {
+        "crops": len(crops),
+        "top1": _percent(right.mean()),
+        "macro_f1": _percent(macro_f1(truth, keys[verdict.best])),
+        "ece": round(calibration_error(verdict.probability, right), 4),
+        "named_right": _percent((right & verdict.named).mean()),
+        "named_wrong": _percent((~right & verdict.named).mean()),
+    }
+
+
+def of_empty(encoder: OnnxEncoder, pack: Pack, root: Path, count: int = 2000) -> dict:
+    """False names on scenery of frames that were never trained on, clear of labelled signs."""
+    rng = np.random.default_rng(1)
+    frames = [(data.read_rgb(f.path), f.boxes) for f in data.gtsdb_frames(root, judged=True)]
+    pictures = []
+    for i in range(count):
+        scene, boxes = frames[i % len(frames)]
+        pictures.append(data.cut(scene, bank.scenery_box(scene, boxes, rng, striking=i % 2 == 0)))
+    verdict = pack.judge(encoder(augment.plain(np.stack(pictures), encoder.size_px)))
+    return {"pictures": count, "false_names": _percent(verdict.named.mean())}
+
+
+def of_strange_signs(encoder: OnnxEncoder, pack: Pack, held_out: bank.Bank) -> dict:
+    """Share of drawings of signs in no class that are left unnamed."""
+    strange = held_out.take((held_out.keys == OTHER_SIGN) & (held_out.source == bank.DRAWING))
+    verdict = pack.judge(encoder(augment.plain(strange.images, encoder.size_px)))
+    return {"pictures": len(strange.keys), "left_unnamed": _percent((~verdict.named).mean())}
+
+
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+    scores = []
+    for key in np.unique(truth):
+        both = ((truth == key) & (predicted == key)).sum()
+        scores.append(2 * both / ((truth == key).sum() + (predicted == key).sum()))
+    return float(np.mean(scores))
+
+
+def calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error over equal bins of probability."""
+    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
+    gap = 0.0
+    for b in np.unique(bin_of):
+        mine = bin_of == b
+        gap += mine.mean() * abs(probability[mine].mean() - right[mine].mean())
+    return float(gap)
+
+
+def _percent(share) -> float:
+    return round(100 * float(share), 2)

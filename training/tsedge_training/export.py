@@ -1,0 +1,188 @@
+"""Trained model -> encoder.onnx, its card, and the packs of every region."""
+
+import hashlib
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
+
+from . import augment, bank, calibrate, data, evaluate, packs
+from .catalogue import Catalogue
+from .evaluate import OnnxEncoder
+from .recipes import Recipe
+from .train import Model
+
+PHOTO_SETS = (
+    "GTSRB", "GTSDB 00000-00499", "BTSC", "TT100K", "TSRD", "RTSD", "PL-Suchta", "IT-Roma3",
+    "HR-Kos", "FR-SY32", "French street photos", "US-Gallacher", "LISA", "JP-stop", "roadsign877",
+)  # fmt: skip
+INPUT, OUTPUT = "image", "embedding"
+
+
+class _WithCast(nn.Module):
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, image):
+        return self.encoder(image.float())
+
+
+class _Pictures(CalibrationDataReader):
+    def __init__(self, pictures: np.ndarray):
+        self.planes = iter(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+
+    def get_next(self):
+        plane = next(self.planes, None)
+        return None if plane is None else {INPUT: plane[None]}
+
+
+def to_onnx(model: Model, size_px: int, file: Path) -> None:
+    example = torch.zeros(1, 3, size_px, size_px, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            _WithCast(model.encoder).eval(), (example,), file, input_names=[INPUT],
+            output_names=[OUTPUT], opset_version=17, dynamo=False,
+        )  # fmt: skip
+    onnx.checker.check_model(onnx.load(file))
+
+
+def to_int8(fp32: Path, int8: Path, pictures: np.ndarray) -> None:
+    """Static QDQ quantisation of convolutions and the head, a scale per channel."""
+    prepared = int8.with_suffix(".prepared.onnx")
+    quant_pre_process(fp32, prepared)
+    quantize_static(
+        prepared, int8, _Pictures(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
+        activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Relu", "MaxPool", "Gemm", "MatMul"],
+    )  # fmt: skip
+    prepared.unlink()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """int8 against fp32 on held-out pictures."""
+
+    cosine_mean: float
+    cosine_min: float
+
+
+def agreement(fp32: OnnxEncoder, int8: OnnxEncoder, pictures: np.ndarray) -> Agreement:
+    cosine = (fp32(pictures) * int8(pictures)).sum(1)
+    return Agreement(round(float(cosine.mean()), 4), round(float(cosine.min()), 4))
+
+
+def latency_ms(encoder: OnnxEncoder) -> float:
+    """Median of one picture on one core, on this machine as loaded as it is."""
+    picture = np.zeros((1, encoder.size_px, encoder.size_px, 3), np.uint8)
+    times = []
+    for _ in range(200):
+        started = time.perf_counter()
+        encoder(picture)
+        times.append(time.perf_counter() - started)
+    return round(1e3 * float(np.median(times)), 2)
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def calibrated_packs(model: Model, encoder: OnnxEncoder, catalogue: Catalogue,
+                     pictures: bank.Bank) -> list[packs.Pack]:  # fmt: skip
+    """A pack a region, calibrated on the held-out pictures as a detector would cut them."""
+    held_out = pictures.take(pictures.held_out)
+    photographed = set(pictures.keys[np.isin(pictures.source, (bank.PHOTO, bank.FRAME_SIGN))])
+    rng = np.random.default_rng(2)
+    embeddings = encoder(augment.augment(held_out.images, encoder.size_px, rng))
+    with torch.no_grad():
+        rows = model.head.rows().numpy()
+    out = []
+    for region in (catalogue.world, *catalogue.regions.values()):
+        start = packs.Calibration(scale=20.0, min_probability=0.5, min_cosine=-1.0)
+        pack = packs.assemble(
+            region, model.table.keys, rows, len(model.table.sentences),
+            model.table.rows_of(region.code), start,
+        )  # fmt: skip
+        mask = calibrate.selection(held_out, region.code)
+        out.append(calibrate.fit(pack, embeddings[mask], held_out.take(mask), photographed))
+    return out
+
+
+def measure(encoder: OnnxEncoder, made: list[packs.Pack], root: Path,
+            held_out: bank.Bank) -> dict:  # fmt: skip
+    """Figures of the shipped files, by region."""
+    world = next(p for p in made if p.region == data.WORLD)
+    return {
+        "test": {p.region: evaluate.of_region(encoder, p, root) for p in made},
+        "scenery": {p.region: evaluate.of_empty(encoder, p, root) for p in made},
+        "strange_signs": evaluate.of_strange_signs(encoder, world, held_out),
+    }
+
+
+def card(recipe: Recipe, file: Path, precision: str, commit: str, metrics: dict) -> str:
+    """The model card as TOML."""
+    tests = "\n".join(
+        f"{region} = {{ crops = {m['crops']}, top1_percent = {m['top1']}, "
+        f"macro_f1_percent = {m['macro_f1']}, ece = {m['ece']}, "
+        f"named_wrong_percent = {m['named_wrong']} }}"
+        for region, m in metrics["test"].items()
+    )
+    photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
+    return f'''\
+format = "tsedge-model/1"
+kind = "encoder"
+name = "{recipe.name}"
+file = "{file.name}"
+sha256 = "{sha256(file)}"
+size_bytes = {file.stat().st_size}
+licence = "{packs.LICENCE}"
+
+[input]
+name = "{INPUT}"
+dtype = "u8"
+layout = "NCHW"
+colour = "RGB"
+shape = [1, 3, {recipe.size_px}, {recipe.size_px}]
+resize = "triangle"
+context = {augment.CONTEXT}
+
+[output]
+name = "{OUTPUT}"
+dim = {recipe.dim}
+
+[provenance]
+recipe = "{recipe.name}"
+commit = "{commit}"
+date = "{time.strftime("%Y-%m-%d", time.gmtime())}"
+precision = "{precision}"
+text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection"
+photos = [
+{photos}
+]
+photos_terms = "partly research use only; no picture is part of this file"
+drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
+
+[provenance.speed]
+latency_ms_one_core_median = {metrics["speed"]["latency_ms"]}
+load_average = {metrics["speed"]["load_average"]}
+
+[provenance.false_names]
+scenery_percent_world = {metrics["scenery"]["WORLD"]["false_names"]}
+strange_signs_left_unnamed_percent = {metrics["strange_signs"]["left_unnamed"]}
+
+[provenance.test]
+{tests}
+'''

@@ -1,0 +1,51 @@
+"""Named, complete recipes of a run. `python -m tsedge_training train --recipe NAME --out DIR`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`images` is the number of pictures seen; one step takes `batch` of them."""
+
+    name: str
+    images: int
+    batch: int
+    learning_rate: float
+    size_px: int
+    dim: int
+    channels: tuple[int, int, int, int]
+    drawings_per_class: int
+    empty_pictures: int
+    prototypes: int
+    seed: int = 0
+    threads: int = 1
+
+
+EDGE_48 = Recipe(
+    name="edge-48",
+    images=400_000,
+    batch=64,
+    learning_rate=2e-3,
+    size_px=48,
+    dim=192,
+    channels=(32, 64, 128, 192),
+    drawings_per_class=120,
+    empty_pictures=9000,
+    prototypes=24,
+)
+
+# The same path in under two minutes, for tests: far better than chance, far worse than edge-48.
+DEBUG = Recipe(
+    name="debug",
+    images=12_000,
+    batch=64,
+    learning_rate=3e-3,
+    size_px=48,
+    dim=64,
+    channels=(12, 24, 48, 64),
+    drawings_per_class=8,
+    empty_pictures=400,
+    prototypes=8,
+)
+
+RECIPES = {r.name: r for r in (EDGE_48, DEBUG)}

@@ -1,0 +1,44 @@
+"""run.json: what made a result, so that it can be made again."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from . import data
+from .catalogue import Catalogue
+from .paths import REPOSITORY
+from .recipes import Recipe
+
+FILE = "run.json"
+
+
+def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, metrics: dict) -> None:
+    requirements = REPOSITORY / "training" / "requirements.txt"
+    record = {
+        "recipe": asdict(recipe),
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "training", "models/prompts")),
+        "manifest_sha256": data.manifest_sha256(root),
+        "prompts_sha256": catalogue.sha256,
+        "requirements_sha256": hashlib.sha256(requirements.read_bytes()).hexdigest(),
+        "seed": recipe.seed,
+        "device": f"cpu, {recipe.threads} thread, {platform.machine()}, torch {torch.__version__}",
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "metrics": metrics,
+    }
+    (out / FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def read(out: Path) -> dict:
+    return json.loads((out / FILE).read_text(encoding="utf-8"))
+
+
+def _git(*args: str) -> str:
+    done = subprocess.run(["git", *args], cwd=REPOSITORY, capture_output=True, text=True)
+    return done.stdout.strip()

@@ -1,0 +1,156 @@
+"""Trains encoder and text projection together.
+
+Score of a class = scale x cosine to its best sentence, exactly what the runtime does. Each picture
+is matched at random against the pack of its own region or that of the world.
+"""
+
+import copy
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import text
+from .augment import augment
+from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, Bank
+from .catalogue import Catalogue
+from .data import ANY_SPEED_LIMIT, REGIONS
+from .matching import RowTable, class_scores, drop_rows, row_table
+from .net import Encoder, TextHead
+from .recipes import Recipe
+
+SHARES = {PHOTO: 0.52, FRAME_SIGN: 0.06, DRAWING: 0.22, EMPTY: 0.20}
+SMOOTHING = 0.05
+ROW_DROPOUT = 0.3
+EMA_DECAY = 0.999
+
+
+@dataclass
+class Model:
+    encoder: Encoder
+    head: TextHead
+    table: RowTable
+
+
+def new_model(recipe: Recipe, catalogue: Catalogue) -> Model:
+    torch.manual_seed(recipe.seed)
+    table = row_table(catalogue, recipe.prototypes)
+    raw = text.embed(table.sentences)
+    white = text.Whitening.fit(raw)(raw)
+    head = TextHead(torch.from_numpy(white), recipe.dim, 2 * recipe.prototypes)
+    return Model(Encoder(recipe.dim, recipe.channels), head, table)
+
+
+def label_sets(table: RowTable) -> tuple[dict[str, int], torch.Tensor]:
+    """Label -> number, and [L, C]: the classes that satisfy it."""
+    labels = [*table.keys, ANY_SPEED_LIMIT]
+    allowed = torch.eye(len(labels), len(table.keys), dtype=torch.bool)
+    allowed[-1] = torch.tensor([k.startswith("speed_limit_") for k in table.keys])
+    return {label: i for i, label in enumerate(labels)}, allowed
+
+
+def sampling_weights(bank: Bank) -> np.ndarray:
+    """Fixed shares a source; in it, cells of region and class count by the root of their size."""
+    weights = np.zeros(len(bank.keys))
+    for source, share in SHARES.items():
+        mine = bank.source == source
+        cell = np.char.add(bank.keys.astype(str), bank.region.astype(str))
+        _, inverse, counts = np.unique(cell[mine], return_inverse=True, return_counts=True)
+        part = counts[inverse] ** -0.5
+        weights[mine] = share * part / part.sum()
+    return weights / weights.sum()
+
+
+def choose_packs(labels, regions, present, allowed, rng) -> np.ndarray:
+    """The pack each picture is matched against: its region's (any fitting one if it has none)."""
+    world = len(REGIONS)
+    packs = np.where(rng.random(len(labels)) < 0.5, world, regions)
+    anywhere = np.flatnonzero(packs < 0)
+    packs[anywhere] = rng.integers(0, world, len(anywhere))
+    known = (present[packs] & allowed[labels]).any(-1)
+    return np.where(known, packs, world)
+
+
+def loss_of(scores, allowed, present) -> torch.Tensor:
+    """Cross-entropy where a label may allow several classes, with smoothing over those present."""
+    log_p = scores.log_softmax(-1)
+    hit = torch.logsumexp(log_p.masked_fill(~allowed, -torch.inf), -1)
+    spread = (log_p * present).sum(-1) / present.sum(-1)
+    return -((1 - SMOOTHING) * hit + SMOOTHING * spread).mean()
+
+
+def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print,
+          checkpoint: Path | None = None) -> Model:  # fmt: skip
+    torch.set_num_threads(recipe.threads)
+    rng = np.random.default_rng(recipe.seed)
+    model = new_model(recipe, catalogue)
+    table = model.table
+    numbers, allowed = label_sets(table)
+    labels = np.array([numbers[k] for k in bank.keys])
+    present = table.present()
+    weights = sampling_weights(bank)
+    both = nn.ModuleList([model.encoder, model.head])
+    both.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(both)
+    optimiser = torch.optim.AdamW(both.parameters(), recipe.learning_rate, weight_decay=0.02)
+    steps = recipe.images // recipe.batch
+    started, total = time.monotonic(), 0.0
+    for step in range(steps):
+        rate = min(1, (step + 1) / 200) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 0.005)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * rate
+        chosen = rng.choice(len(labels), recipe.batch, p=weights)
+        packs = choose_packs(
+            labels[chosen], bank.region[chosen], present.numpy(), allowed.numpy(), rng
+        )
+        pixels = augment(bank.images[chosen], recipe.size_px, rng)
+        pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        rows = model.head.rows()
+        active = drop_rows(table.active[packs], table.rows, len(rows), ROW_DROPOUT)
+        scores = model.head.scale() * class_scores(
+            model.encoder(pixels) @ rows.T, table.rows, active
+        )
+        loss = loss_of(scores, allowed[labels[chosen]], present[packs])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        _follow(average, both, min(EMA_DECAY, (step + 1) / (step + 10)))
+        total += loss.item()
+        if (step + 1) % 200 == 0:
+            seconds = time.monotonic() - started
+            log(
+                f"step {step + 1}/{steps} loss {total / 200:.3f} scale {model.head.scale():.1f} "
+                f"{(step + 1) * recipe.batch / seconds:.0f} pictures/s"
+            )
+            total = 0.0
+        if checkpoint and (step + 1) % 2000 == 0:
+            save(Model(*average, table), checkpoint)
+    both.load_state_dict(average.state_dict())
+    both.eval()
+    return model
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Exponential average of weights and of the batch norms' running figures."""
+    state = model.state_dict()
+    for name, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(state[name], 1 - decay)
+
+
+def save(model: Model, file: Path) -> None:
+    torch.save({"encoder": model.encoder.state_dict(), "head": model.head.state_dict()}, file)
+
+
+def load(recipe: Recipe, catalogue: Catalogue, file: Path) -> Model:
+    model = new_model(recipe, catalogue)
+    state = torch.load(file, weights_only=True)
+    model.encoder.load_state_dict(state["encoder"])
+    model.head.load_state_dict(state["head"])
+    model.encoder.eval()
+    model.head.eval()
+    return model
