@@ -211,18 +211,25 @@ fn region_spans(journal: &Journal) -> Vec<Span> {
 
 fn limit_spans(journal: &Journal) -> Vec<Span> {
     let advice = &journal.advice.items;
-    (advice.iter().enumerate())
-        .filter_map(|(i, a)| {
-            let value = a.value?;
-            let unit = a.unit.map_or(String::new(), |u| format!(" {u}"));
-            Some(Span {
-                from_s: a.time.seconds_since(journal.start).max(0.0),
-                to_s: until(journal, advice.get(i + 1).map(|n| n.time)),
-                text: format!("limit {value}{unit}"),
-                style: "band limit".into(),
-            })
-        })
-        .collect()
+    let mut spans: Vec<Span> = Vec::new();
+    for (i, a) in advice.iter().enumerate() {
+        let Some(value) = a.value else { continue };
+        let unit = a.unit.map_or(String::new(), |u| format!(" {u}"));
+        let span = Span {
+            from_s: a.time.seconds_since(journal.start).max(0.0),
+            to_s: until(journal, advice.get(i + 1).map(|n| n.time)),
+            text: format!("limit {value}{unit}"),
+            style: "band limit".into(),
+        };
+        match spans.last_mut() {
+            // The same limit, posted again.
+            Some(last) if last.text == span.text && last.to_s == span.from_s => {
+                last.to_s = span.to_s;
+            }
+            _ => spans.push(span),
+        }
+    }
+    spans
 }
 
 fn until(journal: &Journal, next: Option<Timestamp>) -> f64 {
