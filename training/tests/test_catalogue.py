@@ -4,7 +4,7 @@ from tsedge_training import catalogue
 from tsedge_training.catalogue import BACKGROUND, OTHER_SIGN
 from tsedge_training.data import REGIONS
 
-ALWAYS = {"stop", "yield", "no_entry", "children", "road_work", BACKGROUND, OTHER_SIGN}
+ALWAYS = {"stop", "no_entry", "children", "road_work", BACKGROUND, OTHER_SIGN}
 
 
 def test_every_region_is_there_and_part_of_the_world(prompts):
@@ -21,7 +21,9 @@ def test_every_class_has_two_sentences_of_its_own(prompts):
             for sentence in sign.sentences:
                 assert "{" not in sentence
                 other = owner.setdefault(sentence, sign.key)
-                assert other == sign.key, f"{region.code}: {other} and {sign.key} share {sentence!r}"
+                assert other == sign.key, (
+                    f"{region.code}: {other} and {sign.key} share {sentence!r}"
+                )
 
 
 def test_speed_limits_carry_value_and_unit(prompts):

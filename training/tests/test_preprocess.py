@@ -75,7 +75,7 @@ def test_golden_embeddings_are_those_of_the_shipped_encoder():
     with safe_open(GOLDEN, "numpy") as file:
         assert file.metadata()["encoder_sha256"] == sha256(MODELS / "encoder.onnx")
         seen = 0
-        for name in file.keys():  # noqa: SIM118 (not a dict)
+        for name in file.keys():
             if name.startswith("embedding_"):
                 expected = file.get_tensor(name.replace("embedding", "expected"))
                 made = encoder(expected.transpose(1, 2, 0)[None])[0]

@@ -22,12 +22,13 @@ def main() -> None:
     args = commands.add_parser("train", help="train an encoder by a recipe")
     args.add_argument("--recipe", choices=RECIPES, required=True)
     args.add_argument("--out", type=Path, required=True)
+    args.add_argument("--start", type=Path, help="folder of an earlier run to go on from")
     args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--models", type=Path, default=MODELS)
     chosen = parser.parse_args()
     if chosen.command == "train":
-        run_training(RECIPES[chosen.recipe], chosen.out)
+        run_training(RECIPES[chosen.recipe], chosen.out, chosen.start)
     elif chosen.command == "export":
         run_export(chosen.run, chosen.models)
 
@@ -38,16 +39,18 @@ def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
     )
 
 
-def run_training(recipe: Recipe, out: Path) -> None:
+def run_training(recipe: Recipe, out: Path, start: Path | None) -> None:
     root, prompts = data_root(), catalogue.load()
     out.mkdir(parents=True, exist_ok=True)
     pictures = load_bank(recipe, prompts)
     model = train.train(
         recipe, prompts, pictures.take(~pictures.held_out),
-        log=lambda line: print(line, flush=True), checkpoint=out / "checkpoint.pt",
+        log=lambda line: print(line, flush=True), start=start and start / "model.pt",
+        checkpoint=out / "checkpoint.pt",
     )  # fmt: skip
     train.save(model, out / "model.pt")
-    runs.write(out, recipe, prompts, root, {})
+    earlier = runs.read(start) if start else None
+    runs.write(out, recipe, prompts, root, {"started_from": earlier})
 
 
 def run_export(run: Path, models: Path) -> None:
@@ -95,7 +98,7 @@ def run_export(run: Path, models: Path) -> None:
     card = export.card(recipe, encoder_file, precision, record["commit"], metrics)
     (models / "encoder.toml").write_text(card, encoding="utf-8")
     golden.write(encoder_file, models / "golden" / "preprocess.safetensors")
-    runs.write(run, recipe, prompts, root, metrics)
+    runs.add_metrics(run, metrics)
     for region, figures in metrics["test"].items():
         print(region, figures, metrics["scenery"][region])
     print("drawings of other signs:", metrics["strange_signs"])

@@ -15,6 +15,7 @@ from . import data, drawings, own_signs
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .paths import CACHE
 
+DROPPED = Path(__file__).with_name("dropped.txt")
 PHOTO, FRAME_SIGN, DRAWING, EMPTY = range(4)
 
 
@@ -51,6 +52,7 @@ def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int
     recipe = json.dumps([catalogue.keys(), per_class, empty, seed, data.manifest_sha256(root)])
     own_code = b"".join(Path(m.__file__).read_bytes() for m in (data, drawings, own_signs))
     own_code += Path(__file__).read_bytes() + drawings.MAP.read_bytes()
+    own_code += DROPPED.read_bytes()
     file = CACHE / f"bank-{hashlib.sha256(recipe.encode() + own_code).hexdigest()[:16]}.npz"
     if not file.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,12 @@ def build(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: in
 
 
 def _add_photos(builder, root, keys):
-    crops = [c for c in data.manifest(root) if c.split == "train" and c.key in keys]
+    dropped = set(DROPPED.read_text(encoding="utf-8").split("\n"))
+    crops = [
+        c
+        for c in data.manifest(root)
+        if c.split == "train" and c.key in keys and c.path not in dropped
+    ]
     for crop, image in zip(crops, data.read_crops(root, crops), strict=True):
         region = data.REGIONS.index(crop.region)
         builder.add(image, crop.key, region, PHOTO, data.held_out(crop.track))

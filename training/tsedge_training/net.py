@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         x = self.features((pixels - 127.5) / 63.75)
         side = x.shape[-1] // 3
         x = F.max_pool2d(x, side).flatten(1)
-        return F.normalize(self.head(self.dropout(x)), dim=-1)
+        return F.normalize(self.head(self.dropout(x)).float(), dim=-1)
 
 
 class TextHead(nn.Module):

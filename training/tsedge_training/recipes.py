@@ -23,7 +23,7 @@ class Recipe:
 
 EDGE_48 = Recipe(
     name="edge-48",
-    images=400_000,
+    images=160_000,
     batch=64,
     learning_rate=2e-3,
     size_px=48,

@@ -18,7 +18,7 @@ from .recipes import Recipe
 FILE = "run.json"
 
 
-def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, metrics: dict) -> None:
+def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, more: dict) -> None:
     requirements = REPOSITORY / "training" / "requirements.txt"
     record = {
         "recipe": asdict(recipe),
@@ -30,13 +30,20 @@ def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, metrics: 
         "seed": recipe.seed,
         "device": f"cpu, {recipe.threads} thread, {platform.machine()}, torch {torch.__version__}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "metrics": metrics,
-    }
-    (out / FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    } | more
+    _save(out, record)
+
+
+def add_metrics(out: Path, metrics: dict) -> None:
+    _save(out, read(out) | {"metrics": metrics})
 
 
 def read(out: Path) -> dict:
     return json.loads((out / FILE).read_text(encoding="utf-8"))
+
+
+def _save(out: Path, record: dict) -> None:
+    (out / FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _git(*args: str) -> str:

@@ -24,6 +24,7 @@ from .recipes import Recipe
 
 SHARES = {PHOTO: 0.52, FRAME_SIGN: 0.06, DRAWING: 0.22, EMPTY: 0.20}
 SMOOTHING = 0.05
+SPEED_LIMIT_WEIGHT = 2.0
 ROW_DROPOUT = 0.3
 EMA_DECAY = 0.999
 
@@ -53,13 +54,17 @@ def label_sets(table: RowTable) -> tuple[dict[str, int], torch.Tensor]:
 
 
 def sampling_weights(bank: Bank) -> np.ndarray:
-    """Fixed shares a source; in it, cells of region and class count by the root of their size."""
+    """Fixed shares a source; in it, cells of region and class count by the root of their size.
+
+    Speed limits count more: their digits are the hardest to tell and matter most.
+    """
     weights = np.zeros(len(bank.keys))
     for source, share in SHARES.items():
         mine = bank.source == source
         cell = np.char.add(bank.keys.astype(str), bank.region.astype(str))
         _, inverse, counts = np.unique(cell[mine], return_inverse=True, return_counts=True)
-        part = counts[inverse] ** -0.5
+        speed = np.char.startswith(bank.keys[mine].astype(str), "speed_limit_")
+        part = counts[inverse] ** -0.5 * np.where(speed, SPEED_LIMIT_WEIGHT, 1.0)
         weights[mine] = share * part / part.sum()
     return weights / weights.sum()
 
@@ -82,11 +87,13 @@ def loss_of(scores, allowed, present) -> torch.Tensor:
     return -((1 - SMOOTHING) * hit + SMOOTHING * spread).mean()
 
 
-def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print,
+def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Path | None = None,
           checkpoint: Path | None = None) -> Model:  # fmt: skip
+    """`start` names an earlier model of the same recipe to go on from."""
     torch.set_num_threads(recipe.threads)
     rng = np.random.default_rng(recipe.seed)
-    model = new_model(recipe, catalogue)
+    model = load(recipe, catalogue, start) if start else new_model(recipe, catalogue)
+    model.encoder.train()
     table = model.table
     numbers, allowed = label_sets(table)
     labels = np.array([numbers[k] for k in bank.keys])
@@ -110,9 +117,9 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print,
         pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         rows = model.head.rows()
         active = drop_rows(table.active[packs], table.rows, len(rows), ROW_DROPOUT)
-        scores = model.head.scale() * class_scores(
-            model.encoder(pixels) @ rows.T, table.rows, active
-        )
+        with torch.autocast("cpu", torch.bfloat16):  # half the time, the same result
+            embeddings = model.encoder(pixels)
+        scores = model.head.scale() * class_scores(embeddings @ rows.T, table.rows, active)
         loss = loss_of(scores, allowed[labels[chosen]], present[packs])
         optimiser.zero_grad()
         loss.backward()
@@ -150,6 +157,8 @@ def load(recipe: Recipe, catalogue: Catalogue, file: Path) -> Model:
     model = new_model(recipe, catalogue)
     state = torch.load(file, weights_only=True)
     model.encoder.load_state_dict(state["encoder"])
+    # The sentences come from the catalogue, which may have grown since.
+    state["head"]["sentences"] = model.head.sentences
     model.head.load_state_dict(state["head"])
     model.encoder.eval()
     model.head.eval()
