@@ -153,9 +153,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let info = report_info(args, &plan, &banks);
     let mut html = (args.report.as_deref().map(|p| HtmlReport::create(p, info))).transpose()?;
-    let mut video = (args.annotate.as_deref())
-        .map(|p| AnnotatedVideo::create(p, source.info()))
-        .transpose()?;
+    let mut video = (args.annotate.as_deref()).map(|p| AnnotatedVideo::create(p, source.info()));
     let bar = progress_bar(source.as_ref(), args.quiet);
     let frame_px = (source.info().width_px, source.info().height_px);
     let duration = source.info().duration;

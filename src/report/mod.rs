@@ -1,5 +1,6 @@
 //! What a person looks at after a replay: the HTML report and the annotated video.
 
+pub mod annotate;
 pub mod html;
 
 use std::fmt::Write as _;

@@ -59,16 +59,14 @@ impl Vectors {
         let plane = |name: &str| self.tensor(&format!("{name}_{i}")).unwrap();
         let (shape, luma) = plane("y");
         let case = &self.cases[i];
-        let mut frame = Frame {
-            colour: ColourSpec {
-                matrix: match case.matrix.as_str() {
-                    "bt601" => ColourMatrix::Bt601,
-                    "bt709" => ColourMatrix::Bt709,
-                    other => panic!("matrix {other}"),
-                },
-                full_range: case.range == "full",
+        let mut frame = Frame::default();
+        frame.colour = ColourSpec {
+            matrix: match case.matrix.as_str() {
+                "bt601" => ColourMatrix::Bt601,
+                "bt709" => ColourMatrix::Bt709,
+                other => panic!("matrix {other}"),
             },
-            ..Frame::default()
+            full_range: case.range == "full",
         };
         let data = frame.reset(PixelFormat::I420, shape[1] as u32, shape[0] as u32);
         data.copy_from_slice(&[luma, plane("u").1, plane("v").1].concat());
