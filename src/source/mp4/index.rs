@@ -33,6 +33,10 @@ impl Entry {
     pub(super) fn is_h264(&self) -> bool {
         matches!(&self.code, b"avc1" | b"avc2" | b"avc3" | b"avc4")
     }
+
+    pub(super) fn is_jpeg(&self) -> bool {
+        matches!(&self.code, b"jpeg" | b"mjpg")
+    }
 }
 
 /// What a fragment may leave out.
@@ -96,6 +100,11 @@ impl Track {
         if !self.faults.contains(&what) {
             self.faults.push(what);
         }
+    }
+
+    /// Whether its pictures are JPEG, each on its own.
+    pub(super) fn is_jpeg(&self) -> bool {
+        self.entries.iter().all(Entry::is_jpeg) && !self.entries.is_empty()
     }
 
     /// Samples that are shown and lie in the file.
