@@ -200,6 +200,7 @@ fn read_contents(
         }
         at = found.end;
     }
+    contents.tracks.iter_mut().for_each(Track::settle);
     Ok(contents)
 }
 
