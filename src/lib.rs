@@ -29,6 +29,8 @@ pub mod media;
 pub mod report;
 pub mod simulate;
 
+pub mod config;
+
 pub mod runtime;
 
 pub mod cmd;

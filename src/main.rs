@@ -1,3 +1,37 @@
 //! The command line: parse, log, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tsedge::cmd;
+
+/// Finds traffic signs in a vehicle's camera and names them by the region the car is in.
+#[derive(Parser)]
+#[command(version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TSEDGE_COMMIT"), ")"))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Replay(Box<cmd::replay::Args>),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
+    let outcome = match cli.command {
+        Command::Replay(args) => cmd::replay::run(&args),
+    };
+    match outcome {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("tsedge: {error:#}");
+            ExitCode::from(cmd::FAILED)
+        }
+    }
+}

@@ -1,1 +1,26 @@
-//! To be filled.
+//! Subcommands: one file each, with its arguments and what it does.
+
+pub mod replay;
+
+use std::process::ExitCode;
+
+/// How a command ended, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Done, but frames were lost or damaged.
+    DataLost,
+}
+
+/// Exit code of a command that failed; bad arguments give 2.
+pub const FAILED: u8 = 1;
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::DataLost => 3,
+        })
+    }
+}

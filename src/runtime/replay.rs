@@ -43,7 +43,7 @@ pub struct ReplayJob<'a> {
     /// Told every event.
     pub outputs: Vec<Box<dyn Output>>,
     /// Shown every frame.
-    pub sinks: Vec<Box<dyn FrameSink>>,
+    pub sinks: Vec<&'a mut dyn FrameSink>,
 }
 
 /// A recorded track, and the packs of the regions along it.
@@ -216,27 +216,27 @@ impl Outputs {
 }
 
 /// What happens to frames in order, on the caller's thread.
-struct Tail {
+struct Tail<'a> {
     recognition: Recognition,
     region: RegionCode,
     drive: Option<Drive>,
     next_fix: usize,
     position_deg: Option<(f64, f64)>,
     outputs: Outputs,
-    sinks: Vec<Box<dyn FrameSink>>,
+    sinks: Vec<&'a mut dyn FrameSink>,
     times: StageTimes,
     summary: Summary,
     last_frame: u64,
     begun: bool,
 }
 
-impl Tail {
+impl<'a> Tail<'a> {
     fn new(
         recognition: Recognition,
         region: RegionCode,
         drive: Option<Drive>,
         outputs: Vec<Box<dyn Output>>,
-        sinks: Vec<Box<dyn FrameSink>>,
+        sinks: Vec<&'a mut dyn FrameSink>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             recognition,

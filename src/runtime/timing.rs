@@ -131,6 +131,15 @@ impl StageTimes {
             .collect()
     }
 
+    /// At most `count` figures in milliseconds that stand for a stage's distribution: its quantiles.
+    pub fn quantiles_ms(&self, stage: Stage, count: usize) -> Vec<f32> {
+        let histogram = &self.histograms[stage as usize];
+        let count = count.min(histogram.total as usize);
+        (0..count)
+            .map(|i| histogram.percentile_ms((i as f64 + 0.5) / count as f64) as f32)
+            .collect()
+    }
+
     /// Time spent in a stage in all.
     pub fn total_ms(&self, stage: Stage) -> f64 {
         self.histograms[stage as usize].sum_ms

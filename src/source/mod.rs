@@ -1,5 +1,15 @@
 //! Where frames come from. A source knows time stamps and pixel formats, nothing of signs.
 
+mod fields;
+mod h264;
+mod h264_params;
+mod mp4;
+mod unsupported;
+mod upright;
+mod video;
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::frame::Frame;
@@ -58,6 +68,55 @@ pub trait FrameSource: Send {
     /// What was lost so far.
     fn damage(&self) -> &Damage;
 }
+
+/// How to open a source.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// A good recording of the same camera, whose parameters salvage one without an index.
+    pub like: Option<PathBuf>,
+    /// Images a second of a folder of images.
+    pub image_rate_hz: f64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            like: None,
+            image_rate_hz: 10.0,
+        }
+    }
+}
+
+/// Opens a video file; its kind is told from the content, not from the name.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+    let file = File::open(path).map_err(|e| SourceError::io(path, e))?;
+    open_stream(file, path, options)
+}
+
+/// Opens video bytes from anywhere; `path` names them in messages.
+pub fn open_stream<R: Read + Seek + Send + 'static>(
+    mut stream: R,
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<Box<dyn FrameSource>, SourceError> {
+    let mut head = Vec::with_capacity(HEAD_BYTES as usize);
+    stream
+        .by_ref()
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .and_then(|_| stream.seek(SeekFrom::Start(0)))
+        .map_err(|e| SourceError::io(path, e))?;
+    if mp4::recognises(&head) {
+        return mp4::open(stream, path, options);
+    }
+    Err(SourceError::Unsupported {
+        path: path.to_owned(),
+        what: unsupported::kind("content of this kind"),
+    })
+}
+
+/// Enough to tell one container from another.
+const HEAD_BYTES: u64 = 512;
 
 /// Why a source cannot be opened or read on.
 #[derive(Debug, thiserror::Error)]

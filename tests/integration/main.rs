@@ -3,8 +3,12 @@
 // A helper that fails is a test that fails; clippy's own exemption sees only `#[test]` functions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod allocation;
+mod golden;
 mod output_contract;
 mod output_events;
 mod output_schema;
 mod output_table;
 mod report_html;
+mod support;
+mod vectors;

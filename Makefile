@@ -1,0 +1,83 @@
+# The two commands of the README are `make demo` and `make test`. Everything else is for developers.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+CARGO ?= cargo
+TSEDGE := target/release/tsedge
+VENV := .venv-training
+PY := $(VENV)/bin/python
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+.PHONY: tools
+tools:
+	@scripts/check_tools.sh $(CARGO) $(PYTHON)
+
+.PHONY: setup
+setup: tools ## Fetch what is needed to build and run (ONNX Runtime into .runtime)
+	$(PYTHON) scripts/get_onnxruntime.py .runtime
+
+.PHONY: build
+build: setup ## Build the program
+	$(CARGO) build --release --locked
+
+.PHONY: demo
+demo: build ## Replay the bundled drive, from Germany to France, to a report
+	mkdir -p demo
+	test -f demo/drive.mp4 || $(TSEDGE) simulate scenarios/de_fr.toml --out demo/drive.mp4 --gpx demo/drive.gpx --truth demo/drive.truth.json
+	$(TSEDGE) replay demo/drive.mp4 --gps demo/drive.gpx --jsonl demo/drive.jsonl --report demo/drive.html
+	@echo "Open demo/drive.html in a browser."
+
+.PHONY: test
+test: setup ## Run the tests; needs nothing but this checkout
+	$(CARGO) test --locked
+
+.PHONY: need-data
+need-data:
+	@test -d "$${TSEDGE_DATA:-}" || { echo "TSEDGE_DATA must name the data folder (crops, frames, video, gps)" >&2; exit 1; }
+
+.PHONY: test-data
+test-data: setup need-data ## Run the tests on real clips; TSEDGE_DATA names the data folder
+	$(CARGO) test --locked --features data-tests -- data_
+
+$(VENV)/ready: training/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -r training/requirements.txt
+	touch $@
+
+.PHONY: test-training
+test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torch; TSEDGE_DATA names the data folder)
+	cd training && ../$(PY) -m pytest -q
+
+.PHONY: lint
+lint: ## Format, clippy, ruff
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --features data-tests -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+.PHONY: lint-python
+lint-python: $(VENV)/ready
+	$(PY) -m ruff check training bench scripts
+	$(PY) -m ruff format --check training bench scripts
+
+.PHONY: deny
+deny: ## Licences and sources of dependencies
+	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny check licenses bans sources
+
+.PHONY: fuzz-build
+fuzz-build: ## Build the fuzz targets
+	cd fuzz && RUSTC_BOOTSTRAP=1 $(CARGO) build
+
+.PHONY: bench
+bench: setup ## Time the stages
+	$(CARGO) bench --locked
+
+.PHONY: bench-peer
+bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE
+	bench/peer/compare.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD)

@@ -1,0 +1,413 @@
+//! `tsedge replay FILE`: finds and names the signs of a recording.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Outcome;
+use crate::config::{ConfigFile, Plan};
+use crate::detect::Detector;
+use crate::event::Summary;
+use crate::model::{OnnxRuntime, Provider};
+use crate::output::{Output, jsonl::JsonLines, table::Table};
+use crate::pipeline::Recognition;
+use crate::position::gpx;
+use crate::recognise::Encoder;
+use crate::region::locate::LocatePlan;
+use crate::region::{PackStore, RegionLocator};
+use crate::report::annotate::AnnotatedVideo;
+use crate::report::html::{HtmlReport, Ingredient, ReportInfo, StageSamples};
+use crate::report::{FrameSink, summary_text};
+use crate::runtime::replay::{Drive, prefetch};
+use crate::runtime::{ReplayJob, ReplayResult, Stage, replay};
+use crate::source::{self, FrameSource, OpenOptions};
+
+/// Points of a stage's latency curve in the report.
+const LATENCY_POINTS: usize = 2000;
+
+/// Finds and names the traffic signs of a recording.
+///
+/// Exit codes: 0 done, 1 failed, 2 bad arguments, 3 done but frames were lost or damaged.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: tsedge replay dashcam.mp4 --region DE --report drive.html")]
+pub struct Args {
+    /// An MP4, MOV or AVI file, or a folder of images.
+    file: PathBuf,
+    /// Read signs by this region's pack: an ISO 3166 code such as DE, or WORLD.
+    #[arg(long, value_name = "CODE", conflicts_with = "gps")]
+    region: Option<String>,
+    /// A GPX track of the drive; its first point is the first frame. Packs change at borders.
+    #[arg(long, value_name = "GPX")]
+    gps: Option<PathBuf>,
+    /// Seconds from the first frame to the track's first point.
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 0.0,
+        allow_negative_numbers = true,
+        requires = "gps"
+    )]
+    gps_offset_s: f64,
+    /// Write events as JSON lines (docs/schema/events.schema.json); `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    jsonl: Option<PathBuf>,
+    /// Write the video with boxes and names drawn on it.
+    #[arg(long, value_name = "MP4")]
+    annotate: Option<PathBuf>,
+    /// Write a report to look at: one HTML file.
+    #[arg(long, value_name = "HTML")]
+    report: Option<PathBuf>,
+    /// A sound file from the same camera, to read one that has lost its index.
+    #[arg(long, value_name = "MP4")]
+    like: Option<PathBuf>,
+    /// Frames a second of a folder of images.
+    #[arg(long, value_name = "HZ", default_value_t = 10.0)]
+    image_rate_hz: f64,
+    /// A configuration file.
+    #[arg(long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Folder with models and packs.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Frames looked at side by side; the number of processors if not given.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Execution providers in the order to try: tensorrt, cuda, cpu.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    providers: Option<Vec<Provider>>,
+    /// Scale frames down until their longer side is at most this before looking for signs.
+    #[arg(long, value_name = "PX")]
+    long_side_px: Option<usize>,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Args {
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let mut config = match &self.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        let mut line = ConfigFile::default();
+        line.models.folder = self.models.clone();
+        line.runtime.threads = self.threads;
+        line.runtime.providers = self.providers.clone();
+        line.detect.long_side_px = self.long_side_px;
+        line.region.fixed = self.region.clone();
+        config.override_with(line);
+        Plan::resolve(&config)
+    }
+
+    /// Two outputs on one file would destroy each other, or the recording.
+    fn check_paths(&self) -> anyhow::Result<()> {
+        let written = [&self.jsonl, &self.annotate, &self.report];
+        let written: Vec<&PathBuf> = written.into_iter().flatten().collect();
+        for (i, path) in written.iter().enumerate() {
+            let same = |other: &&PathBuf| {
+                let real = |p: &Path| p.canonicalize().unwrap_or_else(|_| p.to_owned());
+                real(other) == real(path)
+            };
+            if written[..i].iter().any(same) || same(&&self.file) {
+                bail!(
+                    "{}: would be written over; give each output a name of its own",
+                    path.display()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    args.check_paths()?;
+    let plan = args.plan()?;
+    let options = OpenOptions {
+        like: args.like.clone(),
+        image_rate_hz: args.image_rate_hz,
+    };
+    let source = source::open(&args.file, &options)?;
+    let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
+    let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
+    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
+    let bank = packs.best(plan.region)?;
+    let mut banks = vec![std::sync::Arc::clone(&bank)];
+    let drive = match &args.gps {
+        None => None,
+        Some(path) => {
+            let mut drive = Drive {
+                fixes: gpx::read(path, args.gps_offset_s)?,
+                locator: RegionLocator::new(LocatePlan::default())?,
+                packs,
+            };
+            banks = prefetch(&mut drive)?;
+            Some(drive)
+        }
+    };
+    if !args.quiet {
+        print_start(source.as_ref(), &plan, &runtime, &encoder);
+    }
+    let info = report_info(args, &plan, &banks);
+    let mut html = (args.report.as_deref().map(|p| HtmlReport::create(p, info))).transpose()?;
+    let mut video = (args.annotate.as_deref())
+        .map(|p| AnnotatedVideo::create(p, source.info()))
+        .transpose()?;
+    let bar = progress_bar(source.as_ref(), args.quiet);
+    let frame_px = (source.info().width_px, source.info().height_px);
+    let duration = source.info().duration;
+    let mut sinks: Vec<&mut dyn FrameSink> = Vec::new();
+    sinks.extend(html.as_mut().map(|s| s as &mut dyn FrameSink));
+    sinks.extend(video.as_mut().map(|s| s as &mut dyn FrameSink));
+    let result = replay(
+        ReplayJob {
+            source,
+            detectors: detectors(&runtime, &plan, frame_px),
+            recognition: Recognition::new(plan.recognition, encoder, bank),
+            region: plan.region,
+            drive,
+            outputs: outputs(args, &bar)?,
+            sinks,
+        },
+        |frames, time| {
+            bar.set_position(frames);
+            let played = time.seconds();
+            let real = bar.elapsed().as_secs_f64().max(1e-3);
+            let of = duration.map_or(String::new(), |d| format!(" of {:.1}", d.seconds()));
+            bar.set_message(format!(
+                "{played:.1}{of} s, {:.1} x real time",
+                played / real
+            ));
+        },
+    );
+    bar.finish_and_clear();
+    let result = result?;
+    let stages = result.times.summary();
+    if let Some(video) = video {
+        video.finish()?;
+    }
+    if let Some(html) = html {
+        let latency: Vec<(&str, Vec<f32>)> = (Stage::ALL.iter())
+            .map(|s| (s.name(), result.times.quantiles_ms(*s, LATENCY_POINTS)))
+            .collect();
+        let samples: Vec<StageSamples<'_>> = (latency.iter())
+            .map(|(stage, ms)| StageSamples { stage, ms })
+            .collect();
+        html.finish(&result.summary, &stages, &samples, result.wall)?;
+    }
+    if !args.quiet {
+        let media = media_time(&result.summary);
+        eprintln!(
+            "\n{}",
+            summary_text(&result.summary, &stages, media, result.wall)
+        );
+        print_share(&result);
+        for (what, path) in [
+            ("report", &args.report),
+            ("annotated video", &args.annotate),
+        ] {
+            if let Some(path) = path {
+                eprintln!("{what}: {}", path.display());
+            }
+        }
+    }
+    outcome(&result)
+}
+
+fn outcome(result: &ReplayResult) -> anyhow::Result<Outcome> {
+    for note in &result.damage.notes {
+        eprintln!("tsedge: {note}");
+    }
+    if !result.failed_outputs.is_empty() {
+        bail!("output failed: {}", result.failed_outputs.join("; "));
+    }
+    Ok(if result.damage.is_none() {
+        Outcome::Done
+    } else {
+        Outcome::DataLost
+    })
+}
+
+/// One detector a thread, made on that thread.
+fn detectors<'a>(
+    runtime: &'a OnnxRuntime,
+    plan: &'a Plan,
+    frame_px: (u32, u32),
+) -> Vec<Box<dyn FnOnce() -> anyhow::Result<Detector> + Send + 'a>> {
+    let one = || {
+        let load = move || {
+            Ok(Detector::load(
+                runtime,
+                &plan.detector,
+                &plan.providers,
+                1,
+                plan.detect,
+                frame_px,
+            )?)
+        };
+        Box::new(load) as Box<dyn FnOnce() -> anyhow::Result<Detector> + Send + 'a>
+    };
+    (0..plan.threads).map(|_| one()).collect()
+}
+
+fn outputs(args: &Args, bar: &ProgressBar) -> anyhow::Result<Vec<Box<dyn Output>>> {
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    if let Some(path) = &args.jsonl {
+        outputs.push(Box::new(JsonLines::create(path)?));
+    }
+    let jsonl_on_stdout = args.jsonl.as_deref() == Some(Path::new("-"));
+    if !args.quiet && !jsonl_on_stdout {
+        let bar = bar.clone();
+        let print = move |line: &str| {
+            bar.suspend(|| println!("{line}"));
+            Ok(())
+        };
+        outputs.push(Box::new(Table::new(Table::wants_colour(), Box::new(print))));
+    }
+    Ok(outputs)
+}
+
+fn print_start(source: &dyn FrameSource, plan: &Plan, runtime: &OnnxRuntime, encoder: &Encoder) {
+    let info = source.info();
+    let asked: Vec<String> = plan.providers.iter().map(ToString::to_string).collect();
+    eprintln!(
+        "{}: {}, {}x{}",
+        info.path.display(),
+        info.description,
+        info.width_px,
+        info.height_px
+    );
+    eprintln!(
+        "models {} and {} on {} (asked for {}), {} threads, {}",
+        plan.detector.spec.name,
+        plan.encoder.spec.name,
+        encoder.model().provider(),
+        asked.join(", "),
+        plan.threads,
+        runtime.path().display()
+    );
+}
+
+/// Where the frame's time goes besides the networks and the decoder: the part that is ours.
+fn print_share(result: &ReplayResult) {
+    let total: f64 = Stage::ALL.iter().map(|s| result.times.total_ms(*s)).sum();
+    let ours: f64 = [Stage::Resample, Stage::Recognise, Stage::Output]
+        .iter()
+        .map(|s| result.times.total_ms(*s))
+        .sum();
+    if total > 0.0 {
+        eprintln!(
+            "outside decoding and networks: {:.1} % of the time",
+            100.0 * ours / total
+        );
+    }
+}
+
+fn media_time(summary: &Summary) -> Duration {
+    let mean_frame_s = summary.time.seconds() / (summary.frames.max(2) - 1) as f64;
+    Duration::from_secs_f64((mean_frame_s * summary.frames as f64).max(0.0))
+}
+
+fn progress_bar(source: &dyn FrameSource, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = match source.info().frames {
+        Some(frames) => ProgressBar::new(frames),
+        None => ProgressBar::no_length(),
+    };
+    let template = "{bar:30} {pos}/{len} frames, {per_sec}, {msg}, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn report_info(
+    args: &Args,
+    plan: &Plan,
+    banks: &[std::sync::Arc<crate::region::RegionBank>],
+) -> ReportInfo {
+    let name = |path: &Path| {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    let model = |role: &str, card: &crate::model::Card| Ingredient {
+        role: role.to_owned(),
+        name: card.spec.name.clone(),
+        sha256: card.spec.sha256.clone(),
+    };
+    let mut ingredients = vec![
+        model("detector", &plan.detector),
+        model("encoder", &plan.encoder),
+    ];
+    let mut seen = Vec::new();
+    for bank in banks {
+        if !seen.contains(&bank.region()) {
+            seen.push(bank.region());
+            ingredients.push(Ingredient {
+                role: format!("pack {}", bank.region()),
+                name: format!("version {}", bank.version()),
+                sha256: bank.sha256().to_owned(),
+            });
+        }
+    }
+    ReportInfo {
+        source: name(&args.file),
+        position_source: match &args.gps {
+            Some(track) => format!("GPX track {}", name(track)),
+            None => format!("region {}, as given", plan.region),
+        },
+        ingredients,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &[&str]) -> Args {
+        Line::try_parse_from([&["replay"], words].concat())
+            .unwrap()
+            .args
+    }
+
+    #[test]
+    fn outputs_never_share_a_file_with_each_other_or_the_recording() {
+        let same = parse(&["a.mp4", "--jsonl", "x", "--report", "x"]);
+        assert!(
+            same.check_paths()
+                .unwrap_err()
+                .to_string()
+                .starts_with("x: would be written over")
+        );
+        assert!(
+            parse(&["a.mp4", "--annotate", "a.mp4"])
+                .check_paths()
+                .is_err()
+        );
+        assert!(
+            parse(&["a.mp4", "--annotate", "b.mp4", "--jsonl", "c"])
+                .check_paths()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn region_and_track_exclude_each_other() {
+        assert!(
+            Line::try_parse_from(["replay", "a.mp4", "--region", "DE", "--gps", "t.gpx"]).is_err()
+        );
+        assert!(Line::try_parse_from(["replay", "a.mp4", "--gps-offset-s", "3"]).is_err());
+    }
+}

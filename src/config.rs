@@ -1,0 +1,333 @@
+//! What the user wrote, and what the program will do.
+//!
+//! [`ConfigFile`] is syntax only: unknown keys are errors with line and column. [`Plan::resolve`] joins it
+//! with the command line, reads the model cards and checks that everything exists and fits together.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::detect::DetectPlan;
+use crate::model::card::Kind;
+use crate::model::{Card, Provider};
+use crate::pipeline::RecognitionPlan;
+use crate::units::RegionCode;
+
+/// A configuration file; every key may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConfigFile {
+    /// ONNX Runtime.
+    pub runtime: RuntimeConfig,
+    /// Models and packs.
+    pub models: ModelsConfig,
+    /// The detector.
+    pub detect: DetectConfig,
+    /// Encoding and confirmation.
+    pub recognise: RecogniseConfig,
+    /// Where the car is.
+    pub region: RegionConfig,
+}
+
+/// `[runtime]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// The shared library; else the usual folders are searched.
+    pub onnxruntime: Option<PathBuf>,
+    /// Execution providers in the order to try; `cpu` alone by default.
+    pub providers: Option<Vec<Provider>>,
+    /// Frames looked at side by side; the number of processors by default.
+    pub threads: Option<usize>,
+}
+
+/// `[models]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Folder with `detector.toml`, `encoder.toml` and `packs/`; else the usual folders are searched.
+    pub folder: Option<PathBuf>,
+    /// The detector's card.
+    pub detector: Option<PathBuf>,
+    /// The encoder's card.
+    pub encoder: Option<PathBuf>,
+    /// Folder of region packs.
+    pub packs: Option<PathBuf>,
+}
+
+/// `[detect]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectConfig {
+    /// The frame is scaled down until its longer side is at most this; the card's choice by default.
+    pub long_side_px: Option<usize>,
+    /// Rows looked at, as shares of the height, `[top, bottom]`; all by default.
+    pub band: Option<[f32; 2]>,
+    /// Score that starts a track; the card's choice by default.
+    pub score_threshold: Option<f32>,
+    /// Score that continues one; the card's choice by default.
+    pub low_threshold: Option<f32>,
+}
+
+/// `[recognise]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecogniseConfig {
+    /// Encoder calls a frame, at most.
+    pub crops_per_frame: Option<usize>,
+    /// Smaller boxes are not encoded.
+    pub min_side_px: Option<f32>,
+}
+
+/// `[region]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegionConfig {
+    /// The region to read signs by; `WORLD` by default.
+    pub fixed: Option<String>,
+}
+
+impl ConfigFile {
+    /// Reads a file; the error names line and column.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Parses the text of a file.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// A value given on the command line replaces the file's.
+    pub fn override_with(&mut self, other: Self) {
+        fn put<T>(own: &mut Option<T>, other: Option<T>) {
+            if other.is_some() {
+                *own = other;
+            }
+        }
+        put(&mut self.runtime.onnxruntime, other.runtime.onnxruntime);
+        put(&mut self.runtime.providers, other.runtime.providers);
+        put(&mut self.runtime.threads, other.runtime.threads);
+        put(&mut self.models.folder, other.models.folder);
+        put(&mut self.models.detector, other.models.detector);
+        put(&mut self.models.encoder, other.models.encoder);
+        put(&mut self.models.packs, other.models.packs);
+        put(&mut self.detect.long_side_px, other.detect.long_side_px);
+        put(&mut self.detect.band, other.detect.band);
+        put(
+            &mut self.detect.score_threshold,
+            other.detect.score_threshold,
+        );
+        put(&mut self.detect.low_threshold, other.detect.low_threshold);
+        put(
+            &mut self.recognise.crops_per_frame,
+            other.recognise.crops_per_frame,
+        );
+        put(&mut self.recognise.min_side_px, other.recognise.min_side_px);
+        put(&mut self.region.fixed, other.region.fixed);
+    }
+}
+
+/// What the program will do; everything in it exists and fits together.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The shared library that was asked for by name.
+    pub onnxruntime: Option<PathBuf>,
+    /// Providers in the order to try.
+    pub providers: Vec<Provider>,
+    /// Frames looked at side by side.
+    pub threads: usize,
+    /// The detector's card.
+    pub detector: Card,
+    /// The encoder's card.
+    pub encoder: Card,
+    /// Folder of region packs.
+    pub packs: PathBuf,
+    /// How frames are put before the detector.
+    pub detect: DetectPlan,
+    /// Tracking, encoding, confirming.
+    pub recognition: RecognitionPlan,
+    /// The region to start in.
+    pub region: RegionCode,
+}
+
+impl Plan {
+    /// Resolves a configuration; the error names the key or file and what would be right.
+    pub fn resolve(config: &ConfigFile) -> anyhow::Result<Self> {
+        let folder = || match &config.models.folder {
+            Some(folder) => Ok(folder.clone()),
+            None => usual_models_folder(),
+        };
+        let or_in_folder = |given: &Option<PathBuf>, name: &str| match given {
+            Some(path) => Ok(path.clone()),
+            None => folder().map(|f| f.join(name)),
+        };
+        let detector = Card::read(
+            &or_in_folder(&config.models.detector, "detector.toml")?,
+            Kind::Detector,
+        )?;
+        let encoder = Card::read(
+            &or_in_folder(&config.models.encoder, "encoder.toml")?,
+            Kind::Encoder,
+        )?;
+        let packs = or_in_folder(&config.models.packs, "packs")?;
+        if !packs.is_dir() {
+            bail!("models.packs: {} is not a folder", packs.display());
+        }
+        let region = match &config.region.fixed {
+            Some(text) => RegionCode::parse(text).with_context(|| {
+                format!("region `{text}` is not an ISO 3166 code such as DE or US, nor WORLD")
+            })?,
+            None => RegionCode::WORLD,
+        };
+        let providers = (config.runtime.providers.clone()).unwrap_or_else(|| vec![Provider::Cpu]);
+        if providers.is_empty() {
+            bail!("runtime.providers is empty: name at least `cpu`");
+        }
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = config.runtime.threads.unwrap_or_else(processors);
+        if !(1..=64).contains(&threads) {
+            bail!("runtime.threads is {threads}, expected 1 to 64");
+        }
+        let (detect, start_score) = detect_plan(&config.detect, &detector)?;
+        let mut recognition = RecognitionPlan::default();
+        recognition.track.start_score = start_score;
+        let encode = &mut recognition.encode;
+        encode.per_frame = config.recognise.crops_per_frame.unwrap_or(encode.per_frame);
+        encode.min_side_px = config.recognise.min_side_px.unwrap_or(encode.min_side_px);
+        if encode.per_frame == 0 {
+            bail!("recognise.crops_per_frame is 0: nothing would be recognised");
+        }
+        Ok(Self {
+            onnxruntime: config.runtime.onnxruntime.clone(),
+            providers,
+            threads,
+            detector,
+            encoder,
+            packs,
+            detect,
+            recognition,
+            region,
+        })
+    }
+}
+
+fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan, f32)> {
+    let Some(of_card) = card.spec.detector else {
+        bail!("{}: no [detector] section", card.model_path.display());
+    };
+    let [top, bottom] = config.band.unwrap_or([0.0, 1.0]);
+    if !(0.0 <= top && top < bottom && bottom <= 1.0) {
+        bail!("detect.band is [{top}, {bottom}], expected 0 <= top < bottom <= 1");
+    }
+    let start = config.score_threshold.unwrap_or(of_card.score_threshold);
+    let low = config.low_threshold.unwrap_or(of_card.low_threshold);
+    if !(0.0 < low && low <= start && start < 1.0) {
+        bail!(
+            "detect.low_threshold {low} and detect.score_threshold {start}: expected 0 < low <= score < 1"
+        );
+    }
+    let long_side_px = config.long_side_px.unwrap_or(of_card.long_side_px);
+    if !(64..=8192).contains(&long_side_px) {
+        bail!("detect.long_side_px is {long_side_px}, expected 64 to 8192");
+    }
+    let plan = DetectPlan {
+        long_side_px,
+        band: (top, bottom),
+        threshold: low,
+        nms_iou: of_card.nms_iou,
+    };
+    Ok((plan, start))
+}
+
+/// `TSEDGE_MODELS`, `models` here or beside the program, or the system's.
+fn usual_models_folder() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("TSEDGE_MODELS").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(folder));
+    }
+    let mut places = vec![PathBuf::from("models")];
+    if let Ok(program) = std::env::current_exe() {
+        places.extend(
+            program
+                .ancestors()
+                .skip(1)
+                .take(4)
+                .map(|a| a.join("models")),
+        );
+    }
+    places.push(PathBuf::from("/usr/share/tsedge/models"));
+    match places.iter().find(|p| p.join("detector.toml").is_file()) {
+        Some(folder) => Ok(folder.clone()),
+        None => {
+            let looked: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+            bail!(
+                "no models found. Looked for detector.toml in: {}. Name the folder with --models or TSEDGE_MODELS",
+                looked.join(", ")
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_refused_with_line_and_column() {
+        let error = ConfigFile::parse("[detect]\nlong_side_px = 960\nbnad = [0, 1]\n").unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("line 3, column 1") && text.contains("bnad"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let mut file =
+            ConfigFile::parse("[runtime]\nthreads = 4\nproviders = [\"cuda\", \"cpu\"]").unwrap();
+        let mut line = ConfigFile::default();
+        line.runtime.threads = Some(1);
+        file.override_with(line);
+        assert_eq!(file.runtime.threads, Some(1));
+        assert_eq!(
+            file.runtime.providers,
+            Some(vec![Provider::Cuda, Provider::Cpu])
+        );
+    }
+
+    #[test]
+    fn the_shipped_models_resolve_and_bad_values_are_named() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let resolve = |text: &str| {
+            let mut config = ConfigFile::parse(text).unwrap();
+            config.models.folder = Some(models.clone());
+            Plan::resolve(&config).map_err(|e| format!("{e:#}"))
+        };
+        assert_eq!(
+            resolve("[region]\nfixed = 'DE'").unwrap().region.as_str(),
+            "DE"
+        );
+        for (text, key) in [
+            ("[region]\nfixed = 'Germany'", "region `Germany`"),
+            ("[runtime]\nthreads = 0", "runtime.threads is 0"),
+            ("[runtime]\nproviders = []", "runtime.providers is empty"),
+            ("[detect]\nband = [0.8, 0.2]", "detect.band is [0.8, 0.2]"),
+            (
+                "[detect]\nlow_threshold = 0.99",
+                "detect.low_threshold 0.99",
+            ),
+            ("[detect]\nlong_side_px = 10", "detect.long_side_px is 10"),
+            (
+                "[recognise]\ncrops_per_frame = 0",
+                "recognise.crops_per_frame is 0",
+            ),
+            ("[models]\nencoder = 'none.toml'", "none.toml: No such file"),
+        ] {
+            let error = resolve(text).unwrap_err();
+            assert!(error.contains(key), "{text}: {error}");
+        }
+    }
+}

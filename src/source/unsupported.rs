@@ -1,0 +1,37 @@
+//! Words for content that is sound but not read by this build.
+
+use super::mp4::FourCc;
+
+const REMEDY: &str = "convert it first: `ffmpeg -i INPUT -c:v libx264 -crf 18 output.mp4`";
+
+/// For a codec by its four-character code.
+pub(super) fn codec(code: FourCc) -> String {
+    let name = match &code {
+        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "HEVC (H.265)",
+        b"vvc1" | b"vvi1" => "VVC (H.266)",
+        b"av01" => "AV1",
+        b"vp08" => "VP8",
+        b"vp09" => "VP9",
+        b"mp4v" | b"XVID" | b"DIVX" | b"DX50" | b"FMP4" => "MPEG-4 Part 2",
+        b"s263" | b"h263" | b"H263" => "H.263",
+        b"mp1v" | b"mp2v" | b"m2v1" => "MPEG-1/2",
+        b"H264" | b"h264" | b"X264" => "H.264 in AVI",
+        b"jpeg" | b"mjpa" | b"mjpb" => "MJPEG in MP4",
+        b"encv" => "encrypted",
+        [b'a', b'p', ..] => "ProRes",
+        _ => "an unknown codec",
+    };
+    let code: String = code
+        .iter()
+        .flat_map(|b| b.escape_ascii())
+        .map(char::from)
+        .collect();
+    kind(&format!("{name} video (`{code}`)"))
+}
+
+/// For any kind of content in words.
+pub(super) fn kind(what: &str) -> String {
+    format!(
+        "{what} is not read by this build, which takes H.264 (8 bits, 4:2:0, progressive) and MJPEG; {REMEDY}"
+    )
+}

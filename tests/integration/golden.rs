@@ -1,0 +1,141 @@
+//! Promise: a replay gives the events it gave before, the same bytes on every run and with any number
+//! of threads.
+//!
+//! Each folder of `tests/golden` names a scenario, the tolerance and the expected events; the drive is
+//! rendered by the test. Kinds, order, tracks and classes must be equal; figures may differ within
+//! `tolerance.toml`, as rendering and inference round differently between processors.
+//! `TSEDGE_BLESS=1` rewrites the expectation and records what made it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{drive, plan, root, tsedge_ok};
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tolerance {
+    /// File in `scenarios/`, without its ending.
+    scenario: String,
+    /// The least number of confirmed signs: an empty replay is no proof.
+    min_confirmed: usize,
+    /// Largest difference allowed, by field.
+    within: BTreeMap<String, f64>,
+}
+
+fn replay(scenario: &str, threads: &str, out: &Path) -> String {
+    let drive = drive(scenario);
+    tsedge_ok([
+        "replay".as_ref(),
+        drive.video.as_os_str(),
+        "--gps".as_ref(),
+        drive.gpx.as_os_str(),
+        "--threads".as_ref(),
+        threads.as_ref(),
+        "--quiet".as_ref(),
+        "--jsonl".as_ref(),
+        out.as_os_str(),
+    ]);
+    std::fs::read_to_string(out).unwrap()
+}
+
+fn check(name: &str) {
+    let folder = root().join("tests/golden").join(name);
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let tolerance: Tolerance = toml::from_str(&read("tolerance.toml")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let found = replay(&tolerance.scenario, "1", &scratch.path().join("a.jsonl"));
+    let confirmed = found.lines().filter(|l| l.contains("\"sign_confirmed\"")).count();
+    assert!(
+        confirmed >= tolerance.min_confirmed,
+        "{confirmed} confirmed signs, at least {} expected:\n{found}",
+        tolerance.min_confirmed
+    );
+    if std::env::var_os("TSEDGE_BLESS").is_some() {
+        bless(&folder, &found);
+        return;
+    }
+    let expected = read("expected.jsonl");
+    let (found, expected): (Vec<&str>, Vec<&str>) = (found.lines().collect(), expected.lines().collect());
+    for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        if let Err(difference) = same(&parse(found), &parse(expected), "", &tolerance.within) {
+            panic!("{name} line {}: {difference}\nfound    {found}\nexpected {expected}", n + 1);
+        }
+    }
+    assert_eq!(found.len(), expected.len(), "{name}: number of events");
+}
+
+/// Equal but for numbers within the tolerance of their field.
+fn same(found: &Value, expected: &Value, field: &str, within: &BTreeMap<String, f64>) -> Result<(), String> {
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            if !a.keys().eq(b.keys()) {
+                return Err(format!("fields of `{field}` differ"));
+            }
+            a.iter().try_for_each(|(key, value)| same(value, &b[key], key, within))
+        }
+        (Value::Array(a), Value::Array(b)) if field == "top" => {
+            // Runners-up may change places; the best may not.
+            let best = |v: &[Value]| v.first().cloned().unwrap_or(Value::Null);
+            same(&best(a), &best(b), field, within)
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).try_for_each(|(a, b)| same(a, b, field, within))
+        }
+        (Value::Number(a), Value::Number(b)) => {
+            let off = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+            let allowed = within.get(field).copied().unwrap_or(0.0);
+            if off <= allowed + 1e-9 {
+                Ok(())
+            } else {
+                Err(format!("`{field}` is {a}, expected {b} within {allowed}"))
+            }
+        }
+        _ if found == expected => Ok(()),
+        _ => Err(format!("`{field}` is {found}, expected {expected}")),
+    }
+}
+
+fn bless(folder: &Path, found: &str) {
+    let plan = plan("WORLD");
+    std::fs::write(folder.join("expected.jsonl"), found).unwrap();
+    let reference = format!(
+        "detector {} sha256 {}\nencoder {} sha256 {}\n",
+        plan.detector.spec.name, plan.detector.spec.sha256, plan.encoder.spec.name, plan.encoder.spec.sha256
+    );
+    std::fs::write(folder.join("REFERENCE"), reference).unwrap();
+}
+
+#[test]
+fn germany_to_france() {
+    check("de_fr");
+}
+
+#[test]
+fn united_states() {
+    check("us");
+}
+
+#[test]
+fn the_same_bytes_on_every_run_and_for_any_number_of_threads() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = |name: &str| scratch.path().join(name);
+    let one = replay("test_de_fr", "1", &file("1"));
+    assert!(one.contains("\"sign_confirmed\""));
+    assert_eq!(one, replay("test_de_fr", "1", &file("1 again")));
+    assert_eq!(one, replay("test_de_fr", "2", &file("2")));
+    assert_eq!(one, replay("test_de_fr", "5", &file("5")));
+}
+
+#[test]
+fn what_differs_is_found() {
+    let within = BTreeMap::from([("probability".to_owned(), 0.1)]);
+    let event = |class: &str, probability: f64| serde_json::json!({"class": class, "probability": probability, "frame": 3});
+    let same = |a: &Value, b: &Value| super::golden::same(a, b, "", &within);
+    assert!(same(&event("stop", 0.9), &event("stop", 0.85)).is_ok());
+    assert!(same(&event("stop", 0.9), &event("stop", 0.7)).is_err());
+    assert!(same(&event("stop", 0.9), &event("yield", 0.9)).is_err());
+    assert!(same(&event("stop", 0.9), &serde_json::json!({"class": "stop"})).is_err());
+}
