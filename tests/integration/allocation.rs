@@ -56,8 +56,18 @@ fn recognition_allocates_nothing_after_warm_up() {
     let frame_px = (source.info().width_px, source.info().height_px);
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1).unwrap();
     let sha256 = &plan.encoder.spec.sha256;
-    let bank = PackStore::new(&plan.packs, sha256, encoder.dim()).best(plan.region).unwrap();
-    let detector = Detector::load(&runtime, &plan.detector, &plan.providers, 1, plan.detect, frame_px).unwrap();
+    let bank = PackStore::new(&plan.packs, sha256, encoder.dim())
+        .best(plan.region)
+        .unwrap();
+    let detector = Detector::load(
+        &runtime,
+        &plan.detector,
+        &plan.providers,
+        1,
+        plan.detect,
+        frame_px,
+    )
+    .unwrap();
     let mut pipeline = Pipeline::new(detector, Recognition::new(plan.recognition, encoder, bank));
 
     // The drive is played twice: the first time through everything has its size.

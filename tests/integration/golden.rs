@@ -46,7 +46,10 @@ fn check(name: &str) {
     let tolerance: Tolerance = toml::from_str(&read("tolerance.toml")).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let found = replay(&tolerance.scenario, "1", &scratch.path().join("a.jsonl"));
-    let confirmed = found.lines().filter(|l| l.contains("\"sign_confirmed\"")).count();
+    let confirmed = found
+        .lines()
+        .filter(|l| l.contains("\"sign_confirmed\""))
+        .count();
     assert!(
         confirmed >= tolerance.min_confirmed,
         "{confirmed} confirmed signs, at least {} expected:\n{found}",
@@ -57,33 +60,44 @@ fn check(name: &str) {
         return;
     }
     let expected = read("expected.jsonl");
-    let (found, expected): (Vec<&str>, Vec<&str>) = (found.lines().collect(), expected.lines().collect());
+    let (found, expected): (Vec<&str>, Vec<&str>) =
+        (found.lines().collect(), expected.lines().collect());
     for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
         if let Err(difference) = same(&parse(found), &parse(expected), "", &tolerance.within) {
-            panic!("{name} line {}: {difference}\nfound    {found}\nexpected {expected}", n + 1);
+            panic!(
+                "{name} line {}: {difference}\nfound    {found}\nexpected {expected}",
+                n + 1
+            );
         }
     }
     assert_eq!(found.len(), expected.len(), "{name}: number of events");
 }
 
 /// Equal but for numbers within the tolerance of their field.
-fn same(found: &Value, expected: &Value, field: &str, within: &BTreeMap<String, f64>) -> Result<(), String> {
+fn same(
+    found: &Value,
+    expected: &Value,
+    field: &str,
+    within: &BTreeMap<String, f64>,
+) -> Result<(), String> {
     match (found, expected) {
         (Value::Object(a), Value::Object(b)) => {
             if !a.keys().eq(b.keys()) {
                 return Err(format!("fields of `{field}` differ"));
             }
-            a.iter().try_for_each(|(key, value)| same(value, &b[key], key, within))
+            a.iter()
+                .try_for_each(|(key, value)| same(value, &b[key], key, within))
         }
         (Value::Array(a), Value::Array(b)) if field == "top" => {
             // Runners-up may change places; the best may not.
             let best = |v: &[Value]| v.first().cloned().unwrap_or(Value::Null);
             same(&best(a), &best(b), field, within)
         }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).try_for_each(|(a, b)| same(a, b, field, within))
-        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .try_for_each(|(a, b)| same(a, b, field, within)),
         (Value::Number(a), Value::Number(b)) => {
             let off = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
             let allowed = within.get(field).copied().unwrap_or(0.0);
@@ -103,7 +117,10 @@ fn bless(folder: &Path, found: &str) {
     std::fs::write(folder.join("expected.jsonl"), found).unwrap();
     let reference = format!(
         "detector {} sha256 {}\nencoder {} sha256 {}\n",
-        plan.detector.spec.name, plan.detector.spec.sha256, plan.encoder.spec.name, plan.encoder.spec.sha256
+        plan.detector.spec.name,
+        plan.detector.spec.sha256,
+        plan.encoder.spec.name,
+        plan.encoder.spec.sha256
     );
     std::fs::write(folder.join("REFERENCE"), reference).unwrap();
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocation;
+mod cli;
 mod golden;
 mod output_contract;
 mod output_events;

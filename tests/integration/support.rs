@@ -69,7 +69,11 @@ pub fn drive(scenario: &str) -> Drive {
     if !done.exists() {
         let source = root().join("scenarios").join(format!("{scenario}.toml"));
         let mut args = vec!["simulate".into(), source.into_os_string()];
-        for (option, path) in [("--out", &drive.video), ("--gpx", &drive.gpx), ("--truth", &drive.truth)] {
+        for (option, path) in [
+            ("--out", &drive.video),
+            ("--gpx", &drive.gpx),
+            ("--truth", &drive.truth),
+        ] {
             args.push(option.into());
             args.push(path.into());
         }

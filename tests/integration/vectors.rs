@@ -47,7 +47,12 @@ impl Vectors {
 
     fn floats(&self, name: &str) -> Option<Vec<f32>> {
         let bytes = self.tensor(name)?.1;
-        Some(bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect())
+        Some(
+            bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
+        )
     }
 
     fn frame(&self, i: usize) -> Frame {
@@ -81,9 +86,15 @@ fn crops_agree_with_python_to_one_level() {
     let vectors = Vectors::read();
     for (i, case) in vectors.cases.iter().enumerate() {
         let frame = vectors.frame(i);
-        let (size, expected) = (case.size, vectors.tensor(&format!("expected_{i}")).unwrap().1);
+        let (size, expected) = (
+            case.size,
+            vectors.tensor(&format!("expected_{i}")).unwrap().1,
+        );
         let mut found = vec![0; 3 * size * size];
-        let bbox = vectors.bbox(i).grown(case.context).clipped(frame.width_px(), frame.height_px());
+        let bbox = vectors
+            .bbox(i)
+            .grown(case.context)
+            .clipped(frame.width_px(), frame.height_px());
         Resampler::default().rgb(
             &frame,
             bbox,
@@ -95,7 +106,11 @@ fn crops_agree_with_python_to_one_level() {
                 plane_stride: size * size,
             },
         );
-        let off = found.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+        let off = found
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
         assert!(off <= Some(1), "case {i}: {off:?} levels off");
     }
 }
@@ -104,7 +119,10 @@ fn crops_agree_with_python_to_one_level() {
 fn embeddings_agree_with_python() {
     let vectors = Vectors::read();
     let plan = plan("WORLD");
-    assert_eq!(vectors.encoder_sha256, plan.encoder.spec.sha256, "vectors of another encoder");
+    assert_eq!(
+        vectors.encoder_sha256, plan.encoder.spec.sha256,
+        "vectors of another encoder"
+    );
     let mut encoder = Encoder::load(&runtime(), &plan.encoder, &plan.providers, 1).unwrap();
     let mut compared = 0;
     for i in 0..vectors.cases.len() {

@@ -1,0 +1,149 @@
+//! Promise: exit codes and errors that scripts and people can act on.
+
+use std::path::Path;
+
+use crate::support::{drive, root, tsedge};
+
+fn failed(args: &[&str], code: i32) -> String {
+    let output = tsedge(args);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
+    errors
+}
+
+#[test]
+fn bad_arguments_give_2() {
+    assert!(failed(&["replay"], 2).contains("<FILE>"));
+    assert!(failed(&["replay", "a.mp4", "--threads", "many"], 2).contains("--threads"));
+    assert!(
+        failed(&["replay", "a.mp4", "--providers", "gpu"], 2)
+            .contains("one of tensorrt, cuda, cpu")
+    );
+}
+
+#[test]
+fn what_cannot_be_read_gives_1_and_is_named() {
+    assert!(failed(&["replay", "none.mp4"], 1).contains("none.mp4"));
+    assert!(failed(&["replay", "Cargo.toml"], 1).contains("Cargo.toml"));
+    let region = failed(&["replay", "a.mp4", "--region", "Germany"], 1);
+    assert!(
+        region.contains("`Germany` is not an ISO 3166 code"),
+        "{region}"
+    );
+    let models = failed(&["replay", "a.mp4", "--models", "docs"], 1);
+    assert!(models.contains("docs/detector.toml"), "{models}");
+}
+
+#[test]
+fn a_missing_onnx_runtime_says_where_it_looked_and_what_to_run() {
+    let video = drive("test_de_fr").video;
+    let run = |library: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tsedge"))
+            .current_dir(root())
+            .env("ORT_DYLIB_PATH", library)
+            .args(["replay".as_ref(), video.as_os_str()])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let missing = run("nowhere/libonnxruntime.so");
+    assert!(
+        missing.contains("Looked at: nowhere/libonnxruntime.so. Run `make setup`"),
+        "{missing}"
+    );
+    // A shared library, but not ONNX Runtime.
+    let libc = [
+        "/lib/x86_64-linux-gnu/libm.so.6",
+        "/lib/aarch64-linux-gnu/libm.so.6",
+    ];
+    let other = libc.into_iter().find(|p| Path::new(p).exists()).unwrap();
+    assert!(run(other).contains("Run `make setup`"));
+}
+
+#[test]
+fn a_provider_that_cannot_be_had_is_told_and_the_next_is_taken() {
+    let video = drive("test_de_fr").video;
+    let file = video.to_str().unwrap();
+    let output = tsedge(["replay", file, "--providers", "cuda,cpu"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    // This library has no CUDA on machines without a GPU; where it has, the provider is named all the same.
+    assert!(errors.contains("asked for CUDA, CPU"), "{errors}");
+    let on_cpu =
+        errors.contains("on CPU (asked for") && errors.contains("runs on CPU; refused: CUDA:");
+    assert!(on_cpu || errors.contains("on CUDA (asked for"), "{errors}");
+}
+
+#[test]
+fn a_cut_recording_is_replayed_as_far_as_it_goes_and_gives_3() {
+    let whole = std::fs::read(drive("test_de_fr").video).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("cut.mp4");
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let like = drive("test_de_fr").video;
+    // The index is at the end of the file: without it only a good file of the same camera helps.
+    let without = failed(&["replay", file.to_str().unwrap()], 1);
+    assert!(without.contains("--like"), "{without}");
+    let errors = failed(
+        &[
+            "replay",
+            file.to_str().unwrap(),
+            "--like",
+            like.to_str().unwrap(),
+        ],
+        3,
+    );
+    assert!(errors.contains("cut.mp4"), "{errors}");
+}
+
+#[test]
+fn a_wrong_model_is_refused_with_both_values() {
+    let scratch = tempfile::tempdir().unwrap();
+    let models = root().join("models");
+    for name in ["detector.toml", "detector.onnx", "encoder.onnx"] {
+        std::fs::copy(models.join(name), scratch.path().join(name)).unwrap();
+    }
+    let card = std::fs::read_to_string(models.join("encoder.toml")).unwrap();
+    let video = drive("test_de_fr").video;
+    let packs = models.join("packs");
+    let refuse = |from: &str, to: &str| {
+        let changed: String = (card.lines())
+            .map(|line| {
+                if line.starts_with(from) {
+                    format!("{to}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            })
+            .collect();
+        assert_ne!(changed, card, "the card has a line that starts with {from}");
+        std::fs::write(scratch.path().join("encoder.toml"), changed).unwrap();
+        std::fs::create_dir_all(scratch.path().join("packs")).unwrap();
+        let folder = scratch.path().to_str().unwrap();
+        failed(&["replay", video.to_str().unwrap(), "--models", folder], 1)
+    };
+    assert!(packs.is_dir());
+    let sha = refuse("sha256", "sha256 = \"00\"");
+    assert!(
+        sha.contains("sha256 is ") && sha.contains("expected 00"),
+        "{sha}"
+    );
+    let size = refuse("size_bytes", "size_bytes = 7");
+    assert!(
+        size.contains("size in bytes is ") && size.contains("expected 7"),
+        "{size}"
+    );
+    let shape = refuse("shape", "shape = [1, 3, 31, 31]");
+    assert!(
+        shape.contains("[1, 3, 31, 31]") && shape.contains("but its card says"),
+        "{shape}"
+    );
+    let dim = refuse("dim", "dim = 7");
+    assert!(dim.contains("[1, 7]"), "{dim}");
+    let typo = refuse("licence", "lisence = \"x\"");
+    assert!(
+        typo.contains("encoder.toml") && typo.contains("lisence"),
+        "{typo}"
+    );
+}
