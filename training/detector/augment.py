@@ -17,7 +17,7 @@ PAD_VALUE = 114
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    size_px: int = 416
+    size_px: int = 320
     min_scale: float = 0.5
     max_scale: float = 1.3
     min_sign_px: float = 9.0
@@ -155,9 +155,7 @@ def _clip_boxes(
     return clipped[good], clipped[~good & (visible > 0.02)]
 
 
-def _scaled(
-    rng: np.random.Generator, patch: Patch, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(rng: np.random.Generator, patch: Patch, scale: float) -> tuple[np.ndarray, np.ndarray]:
     squeeze = rng.uniform(0.8, 1.05)
     height, width = patch.rgb.shape[:2]
     target = (max(4, round(width * scale * squeeze)), max(4, round(height * scale)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from tsedge_training.paths import data_root
 
 from . import scenes

@@ -24,6 +24,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
+
 from tsedge_training.paths import data_root
 
 from . import scenes
@@ -91,7 +92,9 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
             per_channel=True,
             calibrate_method=CalibrationMethod.MinMax,
             # Box and score keep their own scales: they are joined as floats.
-            nodes_to_exclude=[n.name for n in nodes if n.name.endswith("/Concat") and "head" in n.name],
+            nodes_to_exclude=[
+                n.name for n in nodes if n.name.endswith("/Concat") and "head" in n.name
+            ],
             extra_options={
                 "TensorQuantOverrides": {
                     node.output[0]: [{"rmin": low, "rmax": high}]

@@ -1,4 +1,4 @@
-"""Small pictures to paste into scenes: photographed signs, drawn signs, and things that are none."""
+"""Small pictures to paste into scenes: photographed and drawn signs, and things that are none."""
 
 import csv
 import io
@@ -98,9 +98,9 @@ def distractor(rng: np.random.Generator) -> Patch:
 
 def _lamp(rng: np.random.Generator) -> Patch:
     size = 48
-    colour = np.array(((255, 60, 40), (255, 190, 60), (70, 255, 150), (255, 250, 235))[
-        rng.integers(4)
-    ])
+    colour = np.array(
+        ((255, 60, 40), (255, 190, 60), (70, 255, 150), (255, 250, 235))[rng.integers(4)]
+    )
     rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
     radius = np.hypot(rows, columns) / (size / 2)
     glow = np.clip(1.15 - radius, 0, 1) ** rng.uniform(0.3, 2)

@@ -19,8 +19,8 @@ class Recipe:
 
 
 RECIPES = {
-    # One core: about 50 minutes.
-    "edge": Recipe(steps=7000),
+    # One core: about 40 minutes.
+    "edge": Recipe(steps=3600),
     # A few seconds on the synthetic pictures of the tests.
     "debug": Recipe(
         steps=60,

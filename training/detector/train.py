@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
+
 from tsedge_training.downloads import DRAWINGS, unpacked
 from tsedge_training.paths import data_root
 
