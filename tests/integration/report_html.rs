@@ -313,7 +313,7 @@ fn decoded(base64: &str) -> Vec<u8> {
 
 #[test]
 fn the_size_is_bounded_on_a_long_drive() {
-    let html = made(16_000, 1200, "Speed limit 60");
+    let html = made(4_800, 1200, "Speed limit 60");
     let mib = html.len() as f64 / (1024.0 * 1024.0);
     assert!(mib < 20.0, "{mib:.1} MiB");
     assert!(html.contains("199 more signs are not shown"));

@@ -44,6 +44,11 @@ impl Page<'_> {
         let regions: Vec<String> = (self.journal.region_order().iter())
             .map(ToString::to_string)
             .collect();
+        // A single region is what the position source says already.
+        let crossed = match regions.len() {
+            0 | 1 => String::new(),
+            _ => format!("{} · ", regions.join(" → ")),
+        };
         let (width, height) = self.journal.frame_px;
         writeln!(
             out,
@@ -54,17 +59,13 @@ impl Page<'_> {
 <title>{0} – tsedge report</title>
 <style>
 {1}</style></head><body><main>
-<header><p class="kicker">tsedge replay</p><h1>{0}</h1><p class="quiet">{2} min, {width} × {height} px · {3} · {4}</p></header>"#,
+<header><p class="kicker">tsedge replay</p><h1>{0}</h1><p class="quiet">{2} min, {width} × {height} px · {3}{4}</p></header>"#,
             Text(&self.info.source),
             include_str!("report.css"),
             clock(crate::units::Timestamp::from_seconds(
                 self.journal.end.seconds_since(self.journal.start)
             )),
-            if regions.is_empty() {
-                "region unknown".to_owned()
-            } else {
-                format!("region {}", regions.join(" → "))
-            },
+            crossed,
             Text(&self.info.position_source),
         )
     }

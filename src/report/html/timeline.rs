@@ -14,6 +14,8 @@ const MAX_ROWS: usize = 40;
 const LANES: usize = 3;
 const CROP_PX: f64 = 40.0;
 const LANE_PX: f64 = 46.0;
+/// Room for the frame around the topmost pictures.
+const TOP_PX: f64 = 2.0;
 /// The narrowest the picture gets (`.strip svg` in the style sheet); signs are laid out for it.
 const MIN_WIDTH_PX: f64 = 680.0;
 const BAND_PX: f64 = 24.0;
@@ -72,8 +74,11 @@ impl Window {
         let places: Vec<f64> = signs.iter().map(|s| self.percent(offset(s))).collect();
         let lanes = lanes(&places);
         let lane_count = lanes.iter().flatten().max().map_or(0, |l| l + 1);
-        let bands_y = lane_count as f64 * LANE_PX + 14.0;
-        let axis_y = bands_y + 2.0 * BAND_PX + 8.0;
+        let bands_y = TOP_PX + lane_count as f64 * LANE_PX + 14.0;
+        let bands: Vec<&[Span]> = ([limits, regions].into_iter())
+            .filter(|spans| !spans.is_empty())
+            .collect();
+        let axis_y = bands_y + bands.len() as f64 * (BAND_PX + 2.0) + 6.0;
         let height = axis_y + 22.0;
         writeln!(
             out,
@@ -83,11 +88,12 @@ impl Window {
         )?;
         self.axis(out, axis_y)?;
         for ((sign, at), lane) in signs.iter().zip(&places).zip(&lanes) {
-            let y = lane.map_or(bands_y - 14.0, |l| l as f64 * LANE_PX);
+            let y = lane.map_or(bands_y - 14.0, |l| TOP_PX + l as f64 * LANE_PX);
             sign_mark(out, sign, *at, y, lane.is_some(), bands_y)?;
         }
-        self.band(out, limits, bands_y)?;
-        self.band(out, regions, bands_y + BAND_PX + 2.0)?;
+        for (i, spans) in bands.into_iter().enumerate() {
+            self.band(out, spans, bands_y + i as f64 * (BAND_PX + 2.0))?;
+        }
         writeln!(out, "</svg></div>")
     }
 
