@@ -37,6 +37,8 @@ MIN_TRACK_IOU = 0.2
 def session(card: dict, folder: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the processors from the decoder and the other session.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(folder / card["file"], options, ["CPUExecutionProvider"])
 
 
@@ -75,7 +77,9 @@ class Detector:
         planar_rgb(small, self.canvas[0, :, :height, :width])
         names = [output["name"] for output in self.outputs]
         maps = self.session.run(names, {self.input: self.canvas})
-        found = [self.candidates(m[0], o["stride_px"]) for m, o in zip(maps, self.outputs, strict=True)]
+        found = [
+            self.candidates(m[0], o["stride_px"]) for m, o in zip(maps, self.outputs, strict=True)
+        ]
         boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if len(scores) == 0:
             return boxes, scores
