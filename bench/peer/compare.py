@@ -5,6 +5,7 @@
 
 Makes a virtual environment for the peer when there is none. Frames a second are those of the replay
 itself, without the start of the process; tsedge's include loading its detectors, the peer's do not.
+On a machine that does other work, trust processor time before frames a second.
 """
 
 import argparse
@@ -25,16 +26,24 @@ ROOT = HERE.parents[1]
 
 
 @dataclass
+class Cost:
+    """Of a whole process, its start included."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+
+
+@dataclass
 class Run:
     frames: int
     fps: float
-    wall_s: float
-    peak_mib: float
+    cost: Cost
     signs: Counter
 
 
-def finished(command: list[str]) -> tuple[str, str, float, float]:
-    """Output, errors, wall time and peak memory of a command that must succeed."""
+def finished(command: list[str]) -> tuple[str, str, Cost]:
+    """Output, errors and cost of a command that must succeed."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         started = time.perf_counter()
         child = subprocess.Popen(command, stdout=out, stderr=err)
@@ -46,7 +55,8 @@ def finished(command: list[str]) -> tuple[str, str, float, float]:
         output, errors = out.read(), err.read()
     if child.returncode != 0:
         sys.exit(f"{' '.join(command)}\nfailed with code {child.returncode}:\n{errors[-2000:]}")
-    return output, errors, wall_s, usage.ru_maxrss / 1024
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return output, errors, Cost(wall_s, cpu_s, usage.ru_maxrss / 1024)
 
 
 def run_tsedge(args: argparse.Namespace) -> Run:
@@ -56,23 +66,23 @@ def run_tsedge(args: argparse.Namespace) -> Run:
         # into the events, and no progress bar is drawn, since nobody watches.
         command = [args.tsedge, "replay", args.file, "--region", args.region]
         command += ["--threads", args.threads, "--models", args.models, "--jsonl", lines]
-        _, errors, wall_s, peak_mib = finished([str(word) for word in command])
+        _, errors, cost = finished([str(word) for word in command])
         events = [json.loads(line) for line in lines.read_text().splitlines()]
     speed = re.search(r"([\d.]+) frames/s", errors)
     if speed is None:
         sys.exit(f"no frames/s in what tsedge printed:\n{errors[-2000:]}")
     # A track that was corrected counts once, as what it was last taken for.
     named = {e["track"]: e["class"] for e in events if e["event"] == "sign_confirmed"}
-    return Run(events[-1]["frames"], float(speed[1]), wall_s, peak_mib, Counter(named.values()))
+    return Run(events[-1]["frames"], float(speed[1]), cost, Counter(named.values()))
 
 
 def run_peer(args: argparse.Namespace, python: Path) -> Run:
     command = [python, HERE / "replay_peer.py", args.file, "--region", args.region]
     command += ["--threads", args.threads, "--models", args.models]
-    output, _, wall_s, peak_mib = finished([str(word) for word in command])
+    output, _, cost = finished([str(word) for word in command])
     result = json.loads(output.splitlines()[-1])
     signs = Counter(sign["class"] for sign in result["signs"])
-    return Run(result["frames"], result["fps"], wall_s, peak_mib, signs)
+    return Run(result["frames"], result["fps"], cost, signs)
 
 
 def peer_python(folder: Path) -> Path:
@@ -115,13 +125,15 @@ def main() -> None:
             sys.exit(f"tsedge read {ours[-1].frames} frames, the peer {peers[-1].frames}")
     for name, runs in (("tsedge", ours), ("peer", peers)):
         print(f"{name:7} {spread([r.fps for r in runs], 'frames/s')}")
-        print(f"        whole process {spread([r.wall_s for r in runs], 's')}")
-        print(f"        peak memory {spread([r.peak_mib for r in runs], 'MiB')}")
+        print(f"        whole process {spread([r.cost.wall_s for r in runs], 's')}")
+        print(f"        processor time {spread([r.cost.cpu_s for r in runs], 's')}")
+        print(f"        peak memory {spread([r.cost.peak_mib for r in runs], 'MiB')}")
     # Neighbours in time share the machine's mood: ratios are taken pair by pair.
     pairs = list(zip(ours, peers, strict=True))
-    print(f"speed   tsedge/peer {spread([a.fps / b.fps for a, b in pairs], 'x')}")
-    print(f"process peer/tsedge {spread([b.wall_s / a.wall_s for a, b in pairs], 'x')}")
-    print(f"memory  tsedge/peer {spread([a.peak_mib / b.peak_mib for a, b in pairs], 'x')}")
+    print(f"speed     tsedge/peer {spread([a.fps / b.fps for a, b in pairs], 'x')}")
+    for name, unit in (("wall", "wall_s"), ("processor", "cpu_s"), ("memory", "peak_mib")):
+        ratios = [getattr(a.cost, unit) / getattr(b.cost, unit) for a, b in pairs]
+        print(f"{name:9} tsedge/peer {spread(ratios, 'x')}")
     mine, theirs = ours[0].signs, peers[0].signs
     if mine == theirs:
         print(f"signs   the same {mine.total()}: {', '.join(sorted(mine.elements())) or 'none'}")

@@ -37,6 +37,8 @@ MIN_TRACK_IOU = 0.2
 def session(card: dict, folder: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the processors from the decoder and the other session.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(folder / card["file"], options, ["CPUExecutionProvider"])
 
 
@@ -75,7 +77,8 @@ class Detector:
         planar_rgb(small, self.canvas[0, :, :height, :width])
         names = [output["name"] for output in self.outputs]
         maps = self.session.run(names, {self.input: self.canvas})
-        found = [self.candidates(m[0], o["stride_px"]) for m, o in zip(maps, self.outputs, strict=True)]
+        levels = zip(maps, self.outputs, strict=True)
+        found = [self.candidates(level[0], output["stride_px"]) for level, output in levels]
         boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         if len(scores) == 0:
             return boxes, scores
@@ -118,8 +121,9 @@ class Bank:
     def __init__(self, path: Path):
         with safe_open(path, "np") as pack:
             metadata = pack.metadata()
+            there = set(pack.keys())
             pairs = [("text", "class_of"), ("image", "image_class_of")]
-            pairs = [pair for pair in pairs if pair[0] in pack.keys()]
+            pairs = [pair for pair in pairs if pair[0] in there]
             rows = np.concatenate([pack.get_tensor(rows) for rows, _ in pairs])
             class_of = np.concatenate([pack.get_tensor(index) for _, index in pairs])
         self.classes = json.loads(metadata["classes"])

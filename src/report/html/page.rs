@@ -28,14 +28,18 @@ impl Page<'_> {
         writeln!(out, "</section>")?;
         self.scenes(out)?;
         self.unknown(out)?;
-        writeln!(
-            out,
-            r#"<div class="pair"><section><h2>Where the car was</h2>"#
-        )?;
-        map::write(out, self.journal)?;
-        writeln!(out, "</section>\n<section><h2>Time a frame takes</h2>")?;
+        let mapped = !self.journal.route.points.is_empty();
+        if mapped {
+            writeln!(
+                out,
+                r#"<div class="pair"><section><h2>Where the car was</h2>"#
+            )?;
+            map::write(out, self.journal)?;
+            writeln!(out, "</section>")?;
+        }
+        writeln!(out, "<section><h2>Time a frame takes</h2>")?;
         latency::write(out, self.stages, self.samples)?;
-        writeln!(out, "</section></div>")?;
+        writeln!(out, "</section>{}", if mapped { "</div>" } else { "" })?;
         self.made_with(out)?;
         writeln!(out, "</main></body></html>")
     }
@@ -152,7 +156,7 @@ impl Page<'_> {
         }
         writeln!(
             out,
-            r#"<section><h2>Unknown signs</h2><p class="quiet">Signs that the pack does not name with enough certainty, with the closest class.</p><div class="unknown">"#
+            r#"<section><h2>Unknown signs</h2><p class="quiet">Signs that the pack does not name with enough certainty, and the closest class where it is known.</p><div class="unknown">"#
         )?;
         for card in &unknown.items {
             let best = card.event.top.first();
