@@ -18,12 +18,17 @@ fn confirmed(clip: &str, more: &[&str]) -> Vec<Value> {
     args.extend(more);
     tsedge_ok(args);
     let lines = std::fs::read_to_string(&events).unwrap();
-    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let events = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|e| e["event"] == "sign_confirmed").collect()
 }
 
 fn classes(events: &[Value]) -> BTreeSet<String> {
-    events.iter().map(|e| e["class"].as_str().unwrap().to_owned()).collect()
+    events
+        .iter()
+        .map(|e| e["class"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn expect(clip: &str, region: &str, wanted: &[&str]) {
@@ -46,8 +51,16 @@ fn data_priority_road_hundred_and_no_bicycles() {
 #[test]
 fn data_forty_miles_an_hour() {
     let found = confirmed("us_speedlimit_1440p.mp4", &["--region", "US"]);
-    assert_eq!(classes(&found), BTreeSet::from(["speed_limit_40".to_owned()]), "{found:#?}");
-    assert!(found.iter().all(|e| e["unit"] == "mph" && e["value"] == 40.0));
+    assert_eq!(
+        classes(&found),
+        BTreeSet::from(["speed_limit_40".to_owned()]),
+        "{found:#?}"
+    );
+    assert!(
+        found
+            .iter()
+            .all(|e| e["unit"] == "mph" && e["value"] == 40.0)
+    );
 }
 
 #[test]
@@ -58,7 +71,8 @@ fn data_a_highway_without_signs_confirms_none() {
 /// The full CLIP tower, exported by `training/`, runs through the same path as the small encoder.
 #[test]
 fn data_the_clip_tower_is_just_another_encoder() {
-    let tower = std::env::var_os("TSEDGE_TOWER").expect("TSEDGE_TOWER must name the folder of `make tower`");
+    let tower = std::env::var_os("TSEDGE_TOWER")
+        .expect("TSEDGE_TOWER must name the folder of `make tower`");
     let tower = Path::new(&tower);
     let scratch = tempfile::tempdir().unwrap();
     let config = scratch.path().join("tower.toml");
