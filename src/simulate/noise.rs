@@ -34,3 +34,61 @@ impl Random {
         (0..12).map(|_| self.unit()).sum::<f32>() - 6.0
     }
 }
+
+/// A tile of smooth noise that repeats without a seam, from -1 to 1.
+#[derive(Debug)]
+pub struct NoiseTile {
+    values: Vec<i8>,
+}
+
+const SIDE: usize = 256;
+
+impl NoiseTile {
+    /// Noise of one grain: neighbours differ freely.
+    pub fn fine(random: &mut Random) -> Self {
+        let values = (0..SIDE * SIDE)
+            .map(|_| (random.between(-127.0, 127.0)) as i8)
+            .collect();
+        Self { values }
+    }
+
+    /// Noise of many grains added up, as clouds have.
+    pub fn cloudy(random: &mut Random) -> Self {
+        let octaves: Vec<Self> = (0..5).map(|_| Self::fine(random)).collect();
+        let value = |x: usize, y: usize| {
+            let mut total = 0.0;
+            for (octave, noise) in (0..).zip(&octaves) {
+                // 256 is a multiple of every period, so the sum repeats as well.
+                let period = SIDE >> (5 - octave);
+                let share = period as f32 / SIDE as f32;
+                total += noise.wrapped(x as f32 * share, y as f32 * share, 1 << (3 + octave))
+                    / (1 << octave) as f32;
+            }
+            (total * 80.0).clamp(-127.0, 127.0) as i8
+        };
+        let values = (0..SIDE * SIDE)
+            .map(|i| value(i % SIDE, i / SIDE))
+            .collect();
+        Self { values }
+    }
+
+    /// The value at a point in grains, mixed from its four neighbours.
+    pub fn at(&self, x: f32, y: f32) -> f32 {
+        self.wrapped(x, y, SIDE)
+    }
+
+    fn wrapped(&self, x: f32, y: f32, period: usize) -> f32 {
+        let (floor_x, floor_y) = (x.floor(), y.floor());
+        let (fx, fy) = (x - floor_x, y - floor_y);
+        let mask = period - 1;
+        let (x0, y0) = (
+            floor_x as i32 as usize & mask,
+            floor_y as i32 as usize & mask,
+        );
+        let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
+        let value = |x: usize, y: usize| f32::from(self.values[y * SIDE + x]);
+        let upper = value(x0, y0) + (value(x1, y0) - value(x0, y0)) * fx;
+        let lower = value(x0, y1) + (value(x1, y1) - value(x0, y1)) * fx;
+        (upper + (lower - upper) * fy) / 127.0
+    }
+}

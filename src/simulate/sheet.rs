@@ -79,6 +79,7 @@ fn on_ground(sign: &Pixmap, random: &mut Random) -> RgbImage {
         let sign_pixel = x
             .checked_sub(left)
             .zip(y.checked_sub(top))
+            .filter(|&(x, _)| x < sign.width())
             .and_then(|(x, y)| sign.pixel(x, y));
         let (over, cover) = sign_pixel.map_or(([0; 3], 0.0), |p| {
             ([p.red(), p.green(), p.blue()], f32::from(p.alpha()) / 255.0)

@@ -592,10 +592,7 @@ fn american(class: &str) -> Option<Design> {
             YELLOW,
             vec![symbol(art::SKIDDING_CAR, at(50.0, 48.0, 56.0), BLACK)],
         ),
-        "uneven_road" => diamond(
-            YELLOW,
-            vec![text("BUMP", 50.0, 50.0, 20.0, AMERICAN, BLACK)],
-        ),
+        "uneven_road" => diamond(YELLOW, vec![text("BUMP", 50.0, 50.0, 17.0, narrow, BLACK)]),
         "go_straight" => us_plate(vec![
             symbol(art::ARROW_UP, at(50.0, 46.0, 66.0), BLACK),
             text("ONLY", 50.0, 102.0, 18.0, AMERICAN, BLACK),
