@@ -24,8 +24,11 @@ pub mod output;
 pub mod position;
 pub mod region;
 
+pub mod draw;
 pub mod media;
 pub mod report;
+
+pub mod simulate;
 
 pub mod config;
 

@@ -16,6 +16,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Replay(Box<cmd::replay::Args>),
+    Simulate(cmd::simulate::Args),
 }
 
 fn main() -> ExitCode {
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Replay(args) => cmd::replay::run(&args),
+        Command::Simulate(args) => cmd::simulate::run(&args),
     };
     match outcome {
         Ok(outcome) => outcome.into(),

@@ -27,6 +27,19 @@ impl Default for LocatePlan {
     }
 }
 
+/// The country at a position; `None` at sea.
+pub fn country_at(
+    borders: &CountryBoundaries,
+    latitude_deg: f64,
+    longitude_deg: f64,
+) -> Option<RegionCode> {
+    let position = LatLon::new(latitude_deg, longitude_deg).ok()?;
+    // Identifiers come smallest first: a subdivision before its country.
+    (borders.ids(position).into_iter())
+        .find(|id| id.len() == 2)
+        .and_then(RegionCode::parse)
+}
+
 /// Follows the car; see the module.
 #[derive(Debug)]
 pub struct RegionLocator {
@@ -52,11 +65,7 @@ impl RegionLocator {
 
     /// The country at a position, without hysteresis.
     pub fn country_at(&self, latitude_deg: f64, longitude_deg: f64) -> Option<RegionCode> {
-        let position = LatLon::new(latitude_deg, longitude_deg).ok()?;
-        // Identifiers come smallest first: a subdivision before its country.
-        (self.borders.ids(position).into_iter())
-            .find(|id| id.len() == 2)
-            .and_then(RegionCode::parse)
+        country_at(&self.borders, latitude_deg, longitude_deg)
     }
 
     /// Takes the next fix; gives the region when it changes. The first fix on land decides at once.

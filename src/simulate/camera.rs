@@ -1,0 +1,127 @@
+//! From a point in front of the car to a pixel, and back to a ray.
+
+use super::scenario::CameraPart;
+
+/// A point or direction seen from the car: metres to the right, down from the camera, and ahead.
+pub type Seen = [f32; 3];
+
+/// A pinhole with one radial distortion term, looking along the car's axis, tilted down a little.
+#[derive(Debug)]
+pub struct Camera {
+    /// Picture width.
+    pub width_px: u32,
+    /// Picture height.
+    pub height_px: u32,
+    /// Height above the road.
+    pub height_m: f32,
+    /// Focal length.
+    pub focal_px: f32,
+    centre: (f32, f32),
+    k1: f32,
+    pitch: (f32, f32),
+    rays: Vec<[f32; 2]>,
+}
+
+impl Camera {
+    /// Works out the ray of every pixel once.
+    pub fn new(part: &CameraPart) -> Self {
+        let (width_px, height_px) = (part.width_px, part.height_px);
+        let half = part.field_of_view_deg.to_radians() / 2.0;
+        let mut camera = Self {
+            width_px,
+            height_px,
+            height_m: part.height_m,
+            focal_px: width_px as f32 / 2.0 / half.tan(),
+            centre: (width_px as f32 / 2.0, height_px as f32 / 2.0),
+            k1: part.distortion_k1,
+            pitch: part.pitch_deg.to_radians().sin_cos(),
+            rays: Vec::new(),
+        };
+        camera.rays = (0..height_px)
+            .flat_map(|y| (0..width_px).map(move |x| (x, y)))
+            .map(|(x, y)| camera.ray_at(x as f32 + 0.5, y as f32 + 0.5))
+            .collect();
+        camera
+    }
+
+    /// The rays of a row of pixels: metres to the right and down for each metre ahead.
+    pub fn row(&self, y: usize) -> &[[f32; 2]] {
+        let width = self.width_px as usize;
+        &self.rays[y * width..(y + 1) * width]
+    }
+
+    /// Where a point appears; `None` when it is not well in front.
+    pub fn project(&self, point: Seen) -> Option<(f32, f32)> {
+        let (sin, cos) = self.pitch;
+        let [x, y, z] = point;
+        let (down, ahead) = (y * cos - z * sin, z * cos + y * sin);
+        if ahead < 0.2 {
+            return None;
+        }
+        let (x, y) = (x / ahead, down / ahead);
+        let bend = 1.0 + self.k1 * (x * x + y * y);
+        Some((
+            self.centre.0 + self.focal_px * x * bend,
+            self.centre.1 + self.focal_px * y * bend,
+        ))
+    }
+
+    fn ray_at(&self, x_px: f32, y_px: f32) -> [f32; 2] {
+        let (bent_x, bent_y) = (
+            (x_px - self.centre.0) / self.focal_px,
+            (y_px - self.centre.1) / self.focal_px,
+        );
+        // The distortion has no closed inverse; with the small terms allowed this converges fast.
+        let (mut x, mut y) = (bent_x, bent_y);
+        for _ in 0..20 {
+            let bend = 1.0 + self.k1 * (x * x + y * y);
+            (x, y) = (bent_x / bend, bent_y / bend);
+        }
+        let (sin, cos) = self.pitch;
+        let (down, ahead) = (y * cos + sin, cos - y * sin);
+        [x / ahead, down / ahead]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn camera(pitch_deg: f32, distortion_k1: f32) -> Camera {
+        Camera::new(&CameraPart {
+            width_px: 320,
+            height_px: 180,
+            rate_hz: 10,
+            field_of_view_deg: 50.0,
+            height_m: 1.4,
+            pitch_deg,
+            distortion_k1,
+            shutter_ms: 0.0,
+            noise: 0.0,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_sign_appears_at_focal_length_times_size_over_distance(
+            size_m in 0.3f32..1.5, distance_m in 5.0f32..80.0, right_m in -2.0f32..2.0,
+        ) {
+            let camera = camera(0.0, 0.0);
+            let (left, _) = camera.project([right_m, -1.0, distance_m]).unwrap();
+            let (right, _) = camera.project([right_m + size_m, -1.0, distance_m]).unwrap();
+            let expected = camera.focal_px * size_m / distance_m;
+            prop_assert!((right - left - expected).abs() < 0.01 + 1e-4 * expected);
+        }
+
+        #[test]
+        fn the_ray_of_a_pixel_leads_back_to_it(
+            x in 0usize..320, y in 0usize..180, k1 in -0.2f32..0.2, pitch in -5f32..5.0, ahead in 1f32..100.0,
+        ) {
+            let camera = camera(pitch, k1);
+            let [right, down] = camera.row(y)[x];
+            let (px, py) = camera.project([right * ahead, down * ahead, ahead]).unwrap();
+            prop_assert!((px - x as f32 - 0.5).abs() < 0.02 && (py - y as f32 - 0.5).abs() < 0.02);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Pictures of all signs: one sheet to look at, or one file a sign to test a model on.
+
+use std::path::Path;
+
+use anyhow::Context;
+use image::{Rgb, RgbImage};
+use tiny_skia::Pixmap;
+
+use super::noise::Random;
+use crate::draw::sign::{NationalStyle, classes, draw_sign};
+
+/// Side of a single picture, and of the sign within it.
+const CROP_PX: u32 = 96;
+const SIGN_PX: u32 = 80;
+const COLUMNS: u32 = 14;
+
+/// Writes every sign of every style on one picture.
+pub fn write_sheet(path: &Path) -> anyhow::Result<()> {
+    let crops = crops(0);
+    let rows = (crops.len() as u32).div_ceil(COLUMNS);
+    let mut sheet = RgbImage::new(COLUMNS * CROP_PX, rows * CROP_PX);
+    for (index, crop) in crops.iter().enumerate() {
+        let (column, row) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
+        let (x, y) = (i64::from(column * CROP_PX), i64::from(row * CROP_PX));
+        image::imageops::replace(&mut sheet, &crop.picture, x, y);
+    }
+    sheet
+        .save(path)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes `STYLE/class/NNN.png` under `folder`, `count` pictures a sign on different grounds.
+pub fn write_crops(folder: &Path, count: u32) -> anyhow::Result<()> {
+    for number in 0..count {
+        for crop in crops(u64::from(number)) {
+            let folder = folder.join(crop.style.code()).join(&crop.class);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
+            let path = folder.join(format!("{number:03}.png"));
+            crop.picture
+                .save(&path)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+struct Crop {
+    style: NationalStyle,
+    class: String,
+    picture: RgbImage,
+}
+
+fn crops(seed: u64) -> Vec<Crop> {
+    let mut random = Random::new(seed);
+    let mut crops = Vec::new();
+    for style in NationalStyle::ALL {
+        for class in classes(style) {
+            let Some(sign) = draw_sign(style, &class, SIGN_PX) else {
+                continue;
+            };
+            let picture = on_ground(&sign, &mut random);
+            crops.push(Crop {
+                style,
+                class,
+                picture,
+            });
+        }
+    }
+    crops
+}
+
+/// Puts a sign in the middle of a plain, slightly uneven ground of a random colour.
+fn on_ground(sign: &Pixmap, random: &mut Random) -> RgbImage {
+    let ground = [(); 3].map(|()| 60.0 + 120.0 * random.unit());
+    let (left, top) = ((CROP_PX - sign.width()) / 2, (CROP_PX - sign.height()) / 2);
+    RgbImage::from_fn(CROP_PX, CROP_PX, |x, y| {
+        let shade = 1.0 + 0.1 * (y as f32 / CROP_PX as f32 - 0.5) + 0.04 * (random.unit() - 0.5);
+        let sign_pixel = x
+            .checked_sub(left)
+            .zip(y.checked_sub(top))
+            .filter(|&(x, _)| x < sign.width())
+            .and_then(|(x, y)| sign.pixel(x, y));
+        let (over, cover) = sign_pixel.map_or(([0; 3], 0.0), |p| {
+            ([p.red(), p.green(), p.blue()], f32::from(p.alpha()) / 255.0)
+        });
+        Rgb(std::array::from_fn(|c| {
+            (f32::from(over[c]) + ground[c] * shade * (1.0 - cover)).round() as u8
+        }))
+    })
+}
