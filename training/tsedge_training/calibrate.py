@@ -17,7 +17,7 @@ from .packs import Pack
 # What a detector is thought to hand over: mostly signs of the region, many things that are none.
 WEIGHT_OF = {PHOTO: 0.5, FRAME_SIGN: 0.05, DRAWING: 0.15, EMPTY: 0.3}
 VIEWS = 3
-WRONG_NAME_SHARE = 0.003  # of the names given, this share may be wrong
+WRONG_NAME_SHARE = 0.012  # of the names given, this share may be wrong: hard pictures, world-wide
 LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
 DRAWN_ONLY_MIN_PROBABILITY = 0.9  # for classes that no photo of the training set shows
 
