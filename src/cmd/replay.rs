@@ -1,6 +1,6 @@
 //! `tsedge replay FILE`: finds and names the signs of a recording.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -259,10 +259,7 @@ fn outputs(args: &Args, bar: &ProgressBar) -> anyhow::Result<Vec<Box<dyn Output>
     let jsonl_on_stdout = args.jsonl.as_deref() == Some(Path::new("-"));
     if !args.quiet && !jsonl_on_stdout {
         let bar = bar.clone();
-        let print = move |line: &str| {
-            bar.suspend(|| println!("{line}"));
-            Ok(())
-        };
+        let print = move |line: &str| bar.suspend(|| writeln!(std::io::stdout(), "{line}"));
         outputs.push(Box::new(Table::new(Table::wants_colour(), Box::new(print))));
     }
     Ok(outputs)

@@ -193,8 +193,8 @@ fn inside(bbox: BoxPx, frame: &Frame) -> BoxPx {
     let side = |from: f32, to: f32, limit: f32| {
         let from = if from.is_finite() { from } else { 0.0 };
         let to = if to.is_finite() { to } else { limit };
-        let from = from.clamp(0.0, limit - 1.0);
-        (from, to.clamp(from + 1.0, limit))
+        let from = from.clamp(0.0, (limit - 1.0).max(0.0));
+        (from, to.clamp(from + 1.0, limit.max(from + 1.0)))
     };
     let (x0, x1) = side(bbox.x0, bbox.x1, w);
     let (y0, y1) = side(bbox.y0, bbox.y1, h);
@@ -335,6 +335,9 @@ fn convert_same_size(frame: &Frame, chroma_rows: &mut [Vec<i16>; 3], target: &mu
 
 /// A box as a picture of at most `long_side_px`, aspect kept: for people to look at, so it allocates.
 pub fn crop_rgb(frame: &Frame, bbox: BoxPx, long_side_px: u32) -> image::RgbImage {
+    if frame.width_px() == 0 || frame.height_px() == 0 {
+        return image::RgbImage::new(1, 1);
+    }
     let bbox = inside(bbox, frame);
     let scale = long_side_px as f32 / bbox.longer_side().max(1.0);
     let side = |px: f32| ((px * scale).round() as u32).clamp(1, long_side_px.max(1));

@@ -141,9 +141,7 @@ impl Model {
         binding.bind_input(&input_name, &input).map_err(failed)?;
         let mut tensors = Vec::with_capacity(outputs.len());
         for (output, shape) in outputs {
-            let mut tensor =
-                Tensor::<f32>::new(&allocator, shape.iter().copied().collect::<Vec<_>>())
-                    .map_err(failed)?;
+            let mut tensor = Tensor::<f32>::new(&allocator, shape.clone()).map_err(failed)?;
             binding.bind_output(output, &mut tensor).map_err(failed)?;
             tensors.push(tensor);
         }

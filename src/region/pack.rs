@@ -173,8 +173,8 @@ fn append_rows(
     );
     for (i, row) in rows[start..].chunks_exact(dim).enumerate() {
         let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        // Written so that NaN fails too.
-        if !((length - 1.0).abs() <= UNIT_TOLERANCE) {
+        let off = (length - 1.0).abs();
+        if off.is_nan() || off > UNIT_TOLERANCE {
             return Err(format!(
                 "tensor `{name}` row {i} has length {length}, expected 1"
             ));

@@ -153,11 +153,8 @@ fn put(canvas: &mut Frame, (x, y): (i32, i32), colour: Yuv, cover: u8) {
     let chroma_plane = chroma_width as usize * chroma_height as usize;
     let data = canvas.data_mut();
     let luma = &mut data[(y * width + x) as usize];
-    let mix = |from: u8, to: u8| {
-        let (from, to, cover) = (i32::from(from), i32::from(to), i32::from(cover));
-        (from + (to - from) * cover / 255) as u8
-    };
-    *luma = mix(*luma, colour[0]);
+    let (from, to) = (i32::from(*luma), i32::from(colour[0]));
+    *luma = (from + (to - from) * i32::from(cover) / 255) as u8;
     if cover > 127 {
         let at = plane + (y / 2) as usize * chroma_width as usize + (x / 2) as usize;
         data[at] = colour[1];

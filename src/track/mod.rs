@@ -82,6 +82,8 @@ pub struct Tracker {
     plan: TrackPlan,
     tracks: heapless::Vec<Track, MAX_TRACKS>,
     lost: heapless::Vec<Track, MAX_TRACKS>,
+    /// (affinity, track, detection) of what may belong together.
+    pairs: Vec<(f32, u8, u8)>,
     next_id: u32,
 }
 
@@ -92,6 +94,7 @@ impl Tracker {
             plan,
             tracks: heapless::Vec::new(),
             lost: heapless::Vec::new(),
+            pairs: Vec::with_capacity(MAX_TRACKS * MAX_DETECTIONS),
             next_id: 0,
         }
     }
@@ -158,27 +161,29 @@ impl Tracker {
         used: &mut [bool; MAX_DETECTIONS],
         strong: bool,
     ) {
-        loop {
-            let mut best: Option<(f32, usize, usize)> = None;
-            for (t, track) in self.tracks.iter().enumerate() {
-                if track.detection.is_some() {
+        self.pairs.clear();
+        for (t, track) in self.tracks.iter().enumerate() {
+            if track.detection.is_some() {
+                continue;
+            }
+            for (d, detection) in detections.iter().enumerate() {
+                if used[d] || (detection.score >= self.plan.start_score) != strong {
                     continue;
                 }
-                for (d, detection) in detections.iter().enumerate() {
-                    if used[d] || (detection.score >= self.plan.start_score) != strong {
-                        continue;
-                    }
-                    let Some(affinity) = track.motion.affinity(detection.bbox, time) else {
-                        continue;
-                    };
-                    if best.is_none_or(|(a, ..)| affinity > a) {
-                        best = Some((affinity, t, d));
-                    }
+                if let Some(affinity) = track.motion.affinity(detection.bbox, time) {
+                    self.pairs.push((affinity, t as u8, d as u8));
                 }
             }
-            let Some((_, t, d)) = best else { return };
+        }
+        // Ties go to the older track and the surer detection, so that the order is always the same.
+        self.pairs
+            .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        for (_, t, d) in &self.pairs {
+            let (track, d) = (&mut self.tracks[usize::from(*t)], usize::from(*d));
+            if used[d] || track.detection.is_some() {
+                continue;
+            }
             used[d] = true;
-            let track = &mut self.tracks[t];
             track.motion.correct(detections[d].bbox, time);
             track.detection = Some(detections[d]);
             track.last_box = detections[d].bbox;

@@ -16,6 +16,8 @@ pub(super) struct Motion {
     rate: [f32; 4],
     measured: Timestamp,
     predicted: [f32; 4],
+    /// The box of `predicted`.
+    expected: BoxPx,
     updates: u32,
 }
 
@@ -27,6 +29,7 @@ impl Motion {
             rate: [0.0; 4],
             measured: time,
             predicted: state,
+            expected: bbox,
             updates: 1,
         }
     }
@@ -37,17 +40,22 @@ impl Motion {
         for k in 0..4 {
             self.predicted[k] = self.state[k] + self.rate[k] * dt;
         }
+        self.expected = to_box(self.predicted);
     }
 
     /// The predicted box.
     pub(super) fn bbox(&self) -> BoxPx {
-        let [cx, cy, w, h] = self.predicted;
-        BoxPx::from_centre(cx, cy, w.exp(), h.exp())
+        self.expected
     }
 
     /// How well a detection fits the prediction: none when it cannot be the same thing.
     pub(super) fn affinity(&self, detected: BoxPx, time: Timestamp) -> Option<f32> {
-        let expected = self.bbox();
+        let expected = self.expected;
+        let reach = 4.0 * (expected.longer_side() + detected.longer_side());
+        // Most pairs are far apart: told from the distance alone.
+        if (expected.x0 - detected.x0).abs() > reach || (expected.y0 - detected.y0).abs() > reach {
+            return None;
+        }
         let iou = expected.iou(&detected);
         let size = (expected.longer_side() + detected.longer_side()) / 2.0;
         let ((ex, ey), (dx, dy)) = (expected.centre(), detected.centre());
@@ -76,6 +84,7 @@ impl Motion {
                 (self.rate[k] + beta * innovation / dt).clamp(-rate_limit[k], rate_limit[k]);
         }
         self.predicted = self.state;
+        self.expected = to_box(self.state);
         self.measured = time;
         self.updates += 1;
     }
@@ -89,4 +98,8 @@ fn to_state(bbox: BoxPx) -> [f32; 4] {
         bbox.width().max(1.0).ln(),
         bbox.height().max(1.0).ln(),
     ]
+}
+
+fn to_box([cx, cy, w, h]: [f32; 4]) -> BoxPx {
+    BoxPx::from_centre(cx, cy, w.exp(), h.exp())
 }
