@@ -28,7 +28,7 @@ def test_a_short_run_beats_chance_clearly(exported):
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["recipe"]["name"] == "debug" and record["seed"] == DEBUG.seed
     assert len(record["manifest_sha256"]) == 64
-    assert record["metrics"]["test"]["WORLD"]["top1"] > 15 * CHANCE_PERCENT
+    assert record["metrics"]["test"]["WORLD"]["top1"] > 10 * CHANCE_PERCENT
 
 
 def test_export_writes_every_pack(exported):

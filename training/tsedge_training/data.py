@@ -73,7 +73,7 @@ class Crop:
 def manifest(root: Path) -> list[Crop]:
     with open(root / "crops_manifest.csv", newline="", encoding="utf-8") as file:
         rows = [
-            Crop(r["path"], r["region"], r["unified_class"], r["split"], _track(r["source_path"]))
+            Crop(r["path"], r["region"], r["unified_class"], r["split"], _track(r))
             for r in csv.DictReader(file)
         ]
     unknown = {r.region for r in rows} - set(REGIONS)
@@ -86,9 +86,11 @@ def manifest_sha256(root: Path) -> str:
     return hashlib.sha256((root / "crops_manifest.csv").read_bytes()).hexdigest()
 
 
-def _track(source_path: str) -> str:
+def _track(row: dict) -> str:
     """Pictures of one physical sign share it: GTSRB and BTSC name files <track>_<picture>."""
-    return re.sub(r"_\d+\.ppm$", "", source_path)
+    if row["dataset"] in ("GTSRB", "BTSC"):
+        return re.sub(r"_\d+\.\w+$", "", row["source_path"])
+    return row["source_path"]
 
 
 def held_out(name: str) -> bool:

@@ -37,7 +37,7 @@ EDGE_48 = Recipe(
 # The same path in under two minutes, for tests: far better than chance, far worse than edge-48.
 DEBUG = Recipe(
     name="debug",
-    images=12_000,
+    images=24_000,
     batch=64,
     learning_rate=3e-3,
     size_px=48,
