@@ -130,7 +130,7 @@ fn networks(c: &mut Criterion) {
         .unwrap();
     let embedding = ndarray::Array1::from(encoder.infer().unwrap().to_vec());
     c.bench_function(&format!("match/WORLD/{} rows", bank.rows()), |b| {
-        b.iter(|| bank.classify(embedding.view()));
+        b.iter(|| bank.classify(embedding.view(), 0.0));
     });
 }
 

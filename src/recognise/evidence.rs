@@ -19,6 +19,11 @@ pub struct ConfirmPlan {
     pub agreeing_to_correct: u32,
     /// A named sign must have been this large once; longer side.
     pub min_side_px: f32,
+    /// Each look that agrees with the one before lowers the least probability by so much: the mean of
+    /// many looks that agree is surer than the same probability from one.
+    pub relief_per_look: f32,
+    /// But by no more than this in all.
+    pub max_relief: f32,
 }
 
 impl Default for ConfirmPlan {
@@ -28,11 +33,17 @@ impl Default for ConfirmPlan {
             agreeing_speed_limit: 3,
             agreeing_to_correct: 5,
             min_side_px: 18.0,
+            relief_per_look: 0.01,
+            max_relief: 0.15,
         }
     }
 }
 
 impl ConfirmPlan {
+    fn relief(&self, looks: u32) -> f32 {
+        (looks as f32 * self.relief_per_look).min(self.max_relief)
+    }
+
     fn needed(&self, class: &ClassInfo, correcting: bool) -> u32 {
         match class.family {
             _ if correcting => self.agreeing_to_correct,
@@ -59,6 +70,9 @@ pub struct Evidence {
     unit: Box<[f32]>,
     encoded: u32,
     largest_side_px: f32,
+    /// Encodings in a row after which the best class was the same.
+    steady: u32,
+    /// Encodings in a row after which the same class was named.
     agreeing: u32,
     best: Match,
     confirmed: Option<Arc<ClassInfo>>,
@@ -75,6 +89,7 @@ impl Evidence {
             unit: vec![0.0; dim].into(),
             encoded: 0,
             largest_side_px: 0.0,
+            steady: 0,
             agreeing: 0,
             best: nothing(),
             confirmed: None,
@@ -93,6 +108,7 @@ impl Evidence {
         self.sum.fill(0.0);
         self.encoded = 0;
         self.largest_side_px = 0.0;
+        self.steady = 0;
         self.agreeing = 0;
         self.best = nothing();
         self.confirmed = None;
@@ -154,12 +170,11 @@ impl Evidence {
         }
         self.encoded += 1;
         self.largest_side_px = self.largest_side_px.max(side_px);
-        let before = self.best.naming.class().map(Arc::clone);
-        self.rematch(bank);
-        let same = match (&before, self.best.naming.class()) {
-            (Some(a), Some(b)) => a.key == b.key,
-            _ => false,
-        };
+        let before = self.best.top.first().map(|c| Arc::clone(&c.class));
+        self.rematch(bank, plan.relief(self.steady));
+        let now = self.best.top.first().map(|c| &c.class);
+        let same = matches!((&before, now), (Some(a), Some(b)) if a.key == b.key);
+        self.steady = if same { self.steady + 1 } else { 1 };
         self.agreeing = match self.best.naming {
             Naming::Sign(_) if same => self.agreeing + 1,
             Naming::Sign(_) => 1,
@@ -173,7 +188,7 @@ impl Evidence {
         if self.encoded == 0 {
             return Verdict::Open;
         }
-        self.rematch(bank);
+        self.rematch(bank, plan.relief(self.steady));
         // The embeddings agreed with each other before; the new bank only reads them differently.
         self.agreeing = match self.best.naming {
             Naming::Sign(_) => self.encoded,
@@ -201,13 +216,13 @@ impl Evidence {
         Verdict::Confirmed
     }
 
-    fn rematch(&mut self, bank: &RegionBank) {
+    fn rematch(&mut self, bank: &RegionBank, relief: f32) {
         let length = self.sum.iter().map(|v| v * v).sum::<f32>().sqrt();
         let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
         for (unit, sum) in self.unit.iter_mut().zip(&self.sum) {
             *unit = sum * scale;
         }
-        self.best = bank.classify(ArrayView1::from(&*self.unit));
+        self.best = bank.classify(ArrayView1::from(&*self.unit), relief);
     }
 }
 

@@ -129,7 +129,10 @@ impl RegionBank {
     }
 
     /// Matches a unit-length embedding; other lengths of vector match nothing.
-    pub fn classify(&self, embedding: ArrayView1<'_, f32>) -> Match {
+    ///
+    /// `relief` lowers every class's least probability: 0 for a single look, more for evidence that
+    /// has agreed with itself for long.
+    pub fn classify(&self, embedding: ArrayView1<'_, f32>, relief: f32) -> Match {
         let mut cosine = [f32::NEG_INFINITY; MAX_CLASSES];
         let cosine = &mut cosine[..self.classes.len()];
         if embedding.len() == self.dim() {
@@ -138,10 +141,10 @@ impl RegionBank {
                 *best = best.max(row.dot(&embedding));
             }
         }
-        self.decide(cosine)
+        self.decide(cosine, relief)
     }
 
-    fn decide(&self, cosine: &[f32]) -> Match {
+    fn decide(&self, cosine: &[f32], relief: f32) -> Match {
         let logit = |class: usize| self.scale * cosine[class] + self.rules[class].bias;
         let mut best = [0_usize; 3];
         let mut found = 0;
@@ -180,7 +183,7 @@ impl RegionBank {
             })
             .collect();
         Match {
-            naming: self.name(first, probability(first), cosine[first]),
+            naming: self.name(first, probability(first) + relief, cosine[first]),
             probability: probability(first),
             margin: probability(first) - second,
             top,
@@ -241,7 +244,7 @@ mod tests {
     fn named(bank: &RegionBank, embedding: [f32; 4]) -> (Naming, f32) {
         let length = embedding.iter().map(|v| v * v).sum::<f32>().sqrt();
         let unit = ndarray::arr1(&embedding).mapv(|v| v / length);
-        let found = bank.classify(unit.view());
+        let found = bank.classify(unit.view(), 0.0);
         (found.naming, found.probability)
     }
 
@@ -270,7 +273,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_ordered_and_at_most_one() {
-        let found = bank(0.1).classify(ndarray::arr1(&[0.6, 0.0, 0.64, 0.48]).view());
+        let found = bank(0.1).classify(ndarray::arr1(&[0.6, 0.0, 0.64, 0.48]).view(), 0.0);
         let p: Vec<f32> = found.top.iter().map(|c| c.probability).collect();
         assert!(p.windows(2).all(|w| w[0] >= w[1]) && p.iter().sum::<f32>() <= 1.000_01);
         assert!((found.margin - (p[0] - p[1])).abs() < 1e-6);
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn an_embedding_of_another_length_matches_nothing() {
-        let found = bank(0.1).classify(ndarray::arr1(&[1.0, 0.0]).view());
+        let found = bank(0.1).classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
         assert_eq!(
             (found.naming, found.probability),
             (Naming::UnknownSign, 0.0)

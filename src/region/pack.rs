@@ -314,7 +314,7 @@ mod tests {
             (bank.region().as_str(), bank.rows(), bank.dim()),
             ("DE", 2, 2)
         );
-        let found = bank.classify(ndarray::arr1(&[1.0, 0.0]).view());
+        let found = bank.classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
         assert_eq!(found.naming.class().unwrap().key, "stop");
     }
 
@@ -367,7 +367,7 @@ mod tests {
             bytes.truncate(if cut < len { cut } else { len });
             if let Ok(bank) = from_bytes(&bytes, "abc", 2) {
                 prop_assert!(bank.rows() == 2);
-                bank.classify(ndarray::arr1(&[1.0, 0.0]).view());
+                bank.classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
             }
         }
     }
