@@ -1,6 +1,8 @@
 //! Where frames come from. A source knows time stamps and pixel formats, nothing of signs.
 
 mod avi;
+#[cfg(feature = "ffmpeg")]
+mod ffmpeg;
 mod fields;
 mod folder;
 mod h264;
@@ -103,7 +105,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, 
         let image = folder::FolderSource::of_images(path, images, options.image_rate_hz)?;
         return Ok(Box::new(image));
     }
-    open_stream(file, path, options)
+    let opened = open_stream(file, path, options);
+    #[cfg(feature = "ffmpeg")]
+    if let Err(SourceError::Unsupported { .. }) = opened {
+        return Ok(Box::new(ffmpeg::FfmpegSource::open(path)?));
+    }
+    opened
 }
 
 /// Opens video bytes from anywhere; `path` names them in messages.

@@ -2,7 +2,8 @@
 
 use super::mp4::FourCc;
 
-const REMEDY: &str = "convert it first: `ffmpeg -i INPUT -c:v libx264 -crf 18 output.mp4`";
+const REMEDY: &str = "use a build with the feature `ffmpeg`, or convert it first: \
+                      `ffmpeg -i INPUT -c:v libx264 -crf 18 output.mp4`";
 
 /// For a codec by its four-character code.
 pub(super) fn codec(code: FourCc) -> String {

@@ -188,9 +188,24 @@ fn other_codecs_are_named_with_the_remedy() {
         .err()
         .unwrap()
         .to_string();
-    for part in ["hevc.mp4", "HEVC (H.265)", "hev1", "ffmpeg"] {
+    for part in [
+        "hevc.mp4",
+        "HEVC (H.265)",
+        "hev1",
+        "feature `ffmpeg`",
+        "libx264",
+    ] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[test]
+#[cfg(feature = "ffmpeg")]
+fn hevc_is_read_through_ffmpeg() {
+    let played = play_fixture("hevc.mp4");
+    assert_times("hevc.mp4", &played, 30, |n| n as f64 / 30.0);
+    let sum = "2af1a129bbee45d6bd5120c2ce61f7611d0b52a9474ed570147f555f2d1b8416";
+    assert_eq!(digest(&played), sum);
 }
 
 #[test]
