@@ -11,5 +11,6 @@ mod output_events;
 mod output_schema;
 mod output_table;
 mod report_html;
+mod simulate;
 mod support;
 mod vectors;
