@@ -42,8 +42,11 @@ need-data:
 	@test -d "$${TSEDGE_DATA:-}" || { echo "TSEDGE_DATA must name the data folder (crops, frames, video, gps)" >&2; exit 1; }
 
 .PHONY: test-data
-test-data: setup need-data ## Run the tests on real clips; TSEDGE_DATA names the data folder
-	$(CARGO) test --locked --features data-tests -- data_
+test-data: setup need-data .tower/encoder.toml ## Run the tests on real clips; TSEDGE_DATA names the data folder
+	TSEDGE_TOWER=$(CURDIR)/.tower $(CARGO) test --locked --features data-tests --test integration -- data_
+
+.tower/encoder.toml: $(VENV)/ready training/tsedge_training/tower.py | need-data
+	cd training && ../$(PY) -m tsedge_training tower --out ../.tower
 
 $(VENV)/ready: training/requirements.txt
 	$(PYTHON) -m venv $(VENV)

@@ -76,7 +76,11 @@ fn track(c: &mut Criterion) {
         c.bench_function(&format!("track/update/{count} tracks"), |b| {
             b.iter(|| {
                 n += 1;
-                tracker.update(Timestamp::from_ticks(n as i64, 30), &frames[n % 60]);
+                tracker.update(
+                    Timestamp::from_ticks(n as i64, 30),
+                    (1280, 720),
+                    &frames[n % 60],
+                );
             });
         });
     }

@@ -166,7 +166,11 @@ impl Recognition {
     /// Takes the boxes of the next frame.
     pub fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Result<(), ModelError> {
         let now = (frame.time, frame.index);
-        self.tracker.update(frame.time, detections);
+        self.tracker.update(
+            frame.time,
+            (frame.width_px(), frame.height_px()),
+            detections,
+        );
         self.end_lost(now);
         self.encode(frame)?;
         self.announce(now);
@@ -319,7 +323,7 @@ fn sign_event(
         probability: evidence.best().probability,
         top: evidence.best().top.clone(),
         region,
-        bbox: track.bbox(),
+        bbox: track.last_box,
         observations: track.observations,
         first_seen: track.first_seen,
     }

@@ -95,6 +95,7 @@ pub struct Resampler {
     chroma_y: Axis,
     column_sums: Vec<f32>,
     rows: [Vec<f32>; 3],
+    chroma_rows: [Vec<i16>; 3],
 }
 
 impl Resampler {
@@ -110,7 +111,7 @@ impl Resampler {
         let whole = bbox == BoxPx::new(0.0, 0.0, width as f32, height as f32)
             && (width, height) == (target.width_px, target.height_px);
         if whole && frame.format() == PixelFormat::I420 {
-            return convert_same_size(frame, target);
+            return convert_same_size(frame, &mut self.chroma_rows, target);
         }
         self.x.fill(width, x0, x1, target.width_px);
         self.y.fill(height, y0, y1, target.height_px);
@@ -299,31 +300,34 @@ impl YuvToRgb {
 }
 
 /// The whole frame at its own size: integers only, each chroma sample for its four pixels.
-fn convert_same_size(frame: &Frame, target: &mut Target<'_>) {
+///
+/// What a chroma row adds to red, green and blue is worked out once for its two luma rows, in rows of
+/// `i16` that the compiler turns into vector code.
+fn convert_same_size(frame: &Frame, chroma_rows: &mut [Vec<i16>; 3], target: &mut Target<'_>) {
     let [luma, u, v] = frame.planes();
     let width = target.width_px;
     let chroma_width = width.div_ceil(2);
     let [offset, ky, rv, gu, gv, bu] = YuvToRgb::new(frame.colour).fixed();
-    let pixel = |y: u8, add: i16| {
-        let y = (i16::from(y) - offset) * ky;
-        ((y.saturating_add(add).saturating_add(32)) >> 6).clamp(0, 255) as u8
-    };
+    for row in chroma_rows.iter_mut() {
+        row.resize(chroma_width * 2, 0);
+    }
     for i in 0..target.height_px {
+        if i % 2 == 0 {
+            let u_row = &u[i / 2 * chroma_width..][..chroma_width];
+            let v_row = &v[i / 2 * chroma_width..][..chroma_width];
+            let [red, green, blue] = &mut *chroma_rows;
+            for (k, (u, v)) in u_row.iter().zip(v_row).enumerate() {
+                let (u, v) = (i16::from(*u) - 128, i16::from(*v) - 128);
+                red[2 * k..2 * k + 2].fill(rv * v);
+                green[2 * k..2 * k + 2].fill(gu * u + gv * v);
+                blue[2 * k..2 * k + 2].fill(bu * u);
+            }
+        }
         let y_row = &luma[i * width..][..width];
-        let u_row = &u[i / 2 * chroma_width..][..chroma_width];
-        let v_row = &v[i / 2 * chroma_width..][..chroma_width];
-        let [red, green, blue] = target_rows(target, i);
-        let pairs = red
-            .chunks_mut(2)
-            .zip(green.chunks_mut(2))
-            .zip(blue.chunks_mut(2));
-        for ((y, uv), ((r, g), b)) in y_row.chunks(2).zip(u_row.iter().zip(v_row)).zip(pairs) {
-            let (u, v) = (i16::from(*uv.0) - 128, i16::from(*uv.1) - 128);
-            let (add_r, add_g, add_b) = (rv * v, gu * u + gv * v, bu * u);
-            for k in 0..y.len() {
-                r[k] = pixel(y[k], add_r);
-                g[k] = pixel(y[k], add_g);
-                b[k] = pixel(y[k], add_b);
+        for (out, add) in target_rows(target, i).into_iter().zip(&*chroma_rows) {
+            for ((out, y), add) in out.iter_mut().zip(y_row).zip(add) {
+                let y = (i16::from(*y) - offset) * ky;
+                *out = ((y.saturating_add(*add).saturating_add(32)) >> 6).clamp(0, 255) as u8;
             }
         }
     }

@@ -49,6 +49,10 @@ impl<'a> Fields<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub(super) fn u32_le(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
     /// Big-endian of 1 to 8 bytes.
     pub(super) fn uint(&mut self, len: usize) -> Option<u64> {
         let bytes = self.take(len)?;

@@ -13,8 +13,11 @@ const MAX_PPS: usize = 256;
 pub(super) mod nal {
     pub const SLICE: u8 = 1;
     pub const IDR: u8 = 5;
+    pub const SEI: u8 = 6;
     pub const SPS: u8 = 7;
     pub const PPS: u8 = 8;
+    pub const DELIMITER: u8 = 9;
+    pub const FILLER: u8 = 12;
 
     pub fn kind(unit: &[u8]) -> u8 {
         unit.first().map_or(0, |b| b & 0x1f)

@@ -1,8 +1,11 @@
 //! Where frames come from. A source knows time stamps and pixel formats, nothing of signs.
 
+mod avi;
 mod fields;
+mod folder;
 mod h264;
 mod h264_params;
+mod mjpeg;
 mod mp4;
 mod unsupported;
 mod upright;
@@ -87,9 +90,19 @@ impl Default for OpenOptions {
     }
 }
 
-/// Opens a video file; its kind is told from the content, not from the name.
+/// Opens a video file, an image or a folder of images; its kind is told from the content, not from the name.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
-    let file = File::open(path).map_err(|e| SourceError::io(path, e))?;
+    if path.is_dir() {
+        let folder = folder::FolderSource::open(path, options.image_rate_hz)?;
+        return Ok(Box::new(folder));
+    }
+    let mut file = File::open(path).map_err(|e| SourceError::io(path, e))?;
+    let head = read_head(&mut file, path)?;
+    if head.starts_with(b"\xff\xd8\xff") || head.starts_with(b"\x89PNG") {
+        let images = vec![path.to_owned()];
+        let image = folder::FolderSource::of_images(path, images, options.image_rate_hz)?;
+        return Ok(Box::new(image));
+    }
     open_stream(file, path, options)
 }
 
@@ -99,20 +112,27 @@ pub fn open_stream<R: Read + Seek + Send + 'static>(
     path: &Path,
     options: &OpenOptions,
 ) -> Result<Box<dyn FrameSource>, SourceError> {
+    let head = read_head(&mut stream, path)?;
+    if mp4::recognises(&head) {
+        return mp4::open(stream, path, options);
+    }
+    if avi::recognises(&head) {
+        return avi::open(stream, path);
+    }
+    Err(SourceError::Unsupported {
+        path: path.to_owned(),
+        what: unsupported::container(&head),
+    })
+}
+
+fn read_head(stream: &mut (impl Read + Seek), path: &Path) -> Result<Vec<u8>, SourceError> {
     let mut head = Vec::with_capacity(HEAD_BYTES as usize);
     stream
-        .by_ref()
         .take(HEAD_BYTES)
         .read_to_end(&mut head)
         .and_then(|_| stream.seek(SeekFrom::Start(0)))
         .map_err(|e| SourceError::io(path, e))?;
-    if mp4::recognises(&head) {
-        return mp4::open(stream, path, options);
-    }
-    Err(SourceError::Unsupported {
-        path: path.to_owned(),
-        what: unsupported::kind("content of this kind"),
-    })
+    Ok(head)
 }
 
 /// Enough to tell one container from another.

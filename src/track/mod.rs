@@ -51,6 +51,8 @@ pub struct Track {
     pub last_seen: Timestamp,
     /// The detection of the current frame, if there is one.
     pub detection: Option<Detection>,
+    /// The box of the last detection.
+    pub last_box: BoxPx,
     motion: Motion,
     established: bool,
 }
@@ -60,6 +62,12 @@ impl Track {
     pub fn bbox(&self) -> BoxPx {
         self.detection
             .map_or_else(|| self.motion.bbox(), |d| d.bbox)
+    }
+
+    /// Still in the picture, as far as its motion tells.
+    fn is_inside(&self, (width_px, height_px): (u32, u32)) -> bool {
+        let (x, y) = self.bbox().centre();
+        (0.0..width_px as f32).contains(&x) && (0.0..height_px as f32).contains(&y)
     }
 
     /// Detected often enough to be spoken of.
@@ -88,8 +96,9 @@ impl Tracker {
         }
     }
 
-    /// Takes the detections of the next frame. [`Tracker::lost`] then holds the tracks that ended.
-    pub fn update(&mut self, time: Timestamp, detections: &[Detection]) {
+    /// Takes the detections of the next frame, of `frame_px` width and height. [`Tracker::lost`] then
+    /// holds the tracks that ended: not seen for too long, or moved out of the picture.
+    pub fn update(&mut self, time: Timestamp, frame_px: (u32, u32), detections: &[Detection]) {
         self.lost.clear();
         for track in &mut self.tracks {
             track.motion.predict(time);
@@ -107,7 +116,8 @@ impl Tracker {
         let plan = self.plan;
         let lost = &mut self.lost;
         self.tracks.retain(|track| {
-            let gone = time.seconds_since(track.last_seen) > plan.lost_after_s;
+            let gone = time.seconds_since(track.last_seen) > plan.lost_after_s
+                || !track.is_inside(frame_px);
             // A thing seen once and not again was noise.
             let noise = !track.established && track.detection.is_none();
             if gone && track.established {
@@ -171,6 +181,7 @@ impl Tracker {
             let track = &mut self.tracks[t];
             track.motion.correct(detections[d].bbox, time);
             track.detection = Some(detections[d]);
+            track.last_box = detections[d].bbox;
             track.last_seen = time;
             track.observations += 1;
         }
@@ -183,6 +194,7 @@ impl Tracker {
             first_seen: time,
             last_seen: time,
             detection: Some(detection),
+            last_box: detection.bbox,
             motion: Motion::new(detection.bbox, time),
             established: self.plan.establish <= 1,
         };
@@ -196,6 +208,8 @@ impl Tracker {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const FRAME: (u32, u32) = (1280, 720);
 
     fn at(frame: u32) -> Timestamp {
         Timestamp::from_ticks(i64::from(frame), 30)
@@ -220,7 +234,7 @@ mod tests {
                 seen(approached(frame, 60.0)),
                 seen(approached(frame, -90.0)),
             ];
-            tracker.update(at(frame), if missed { &[] } else { &boxes });
+            tracker.update(at(frame), FRAME, if missed { &[] } else { &boxes });
             assert!(tracker.lost().is_empty(), "frame {frame}");
         }
         let ids: Vec<u32> = tracker.tracks().iter().map(|t| t.id.0).collect();
@@ -232,7 +246,7 @@ mod tests {
     fn dropped_frames_are_bridged_by_their_time_stamps() {
         let mut tracker = Tracker::new(TrackPlan::default());
         for frame in (0..88).filter(|f| f % 4 == 0 || *f < 6) {
-            tracker.update(at(frame), &[seen(approached(frame, 80.0))]);
+            tracker.update(at(frame), FRAME, &[seen(approached(frame, 80.0))]);
         }
         assert_eq!(tracker.tracks().len(), 1);
         assert_eq!(tracker.tracks()[0].id, TrackId(0));
@@ -241,11 +255,30 @@ mod tests {
     #[test]
     fn what_is_seen_once_is_noise_and_its_identity_is_not_reused() {
         let mut tracker = Tracker::new(TrackPlan::default());
-        tracker.update(at(0), &[seen(BoxPx::new(10.0, 10.0, 30.0, 30.0))]);
-        tracker.update(at(1), &[]);
+        tracker.update(at(0), FRAME, &[seen(BoxPx::new(10.0, 10.0, 30.0, 30.0))]);
+        tracker.update(at(1), FRAME, &[]);
         assert!(tracker.tracks().is_empty() && tracker.lost().is_empty());
-        tracker.update(at(2), &[seen(BoxPx::new(10.0, 10.0, 30.0, 30.0))]);
+        tracker.update(at(2), FRAME, &[seen(BoxPx::new(10.0, 10.0, 30.0, 30.0))]);
         assert_eq!(tracker.tracks()[0].id, TrackId(1));
+    }
+
+    #[test]
+    fn what_moves_out_of_the_picture_is_lost_at_once_where_it_was_last_seen() {
+        let mut tracker = Tracker::new(TrackPlan::default());
+        let boxes: Vec<BoxPx> = (0..30)
+            .map(|i| BoxPx::from_centre(900.0 + 25.0 * i as f32, 300.0, 60.0, 60.0))
+            .collect();
+        let mut last = BoxPx::default();
+        for (i, bbox) in boxes.iter().enumerate().filter(|(_, b)| b.x1 < 1280.0) {
+            tracker.update(at(i as u32), FRAME, &[seen(*bbox)]);
+            last = *bbox;
+        }
+        let gone = (14..20).find(|i| {
+            tracker.update(at(*i), FRAME, &[]);
+            !tracker.lost().is_empty()
+        });
+        assert!(gone.is_some_and(|i| i < 18), "{gone:?}");
+        assert_eq!(tracker.lost()[0].last_box, last);
     }
 
     #[test]
@@ -255,10 +288,10 @@ mod tests {
             score: 0.2,
         };
         let mut tracker = Tracker::new(TrackPlan::default());
-        tracker.update(at(0), &[weak(10.0)]);
+        tracker.update(at(0), FRAME, &[weak(10.0)]);
         assert!(tracker.tracks().is_empty());
-        tracker.update(at(1), &[seen(weak(10.0).bbox)]);
-        tracker.update(at(2), &[weak(11.0)]);
+        tracker.update(at(1), FRAME, &[seen(weak(10.0).bbox)]);
+        tracker.update(at(2), FRAME, &[weak(11.0)]);
         assert_eq!(tracker.tracks()[0].observations, 2);
     }
 
@@ -277,7 +310,7 @@ mod tests {
                 let found: Vec<Detection> = boxes.iter()
                     .map(|(x, y, s, score)| Detection { bbox: BoxPx::new(*x, *y, x + s, y + s), score: *score })
                     .collect();
-                tracker.update(Timestamp::from_nanos(time), &found);
+                tracker.update(Timestamp::from_nanos(time), FRAME, &found);
                 for t in tracker.lost() { prop_assert!(ended.insert(t.id.0), "{} ended twice", t.id.0); }
                 let mut live = std::collections::BTreeSet::new();
                 for t in tracker.tracks() {

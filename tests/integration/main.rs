@@ -5,6 +5,8 @@
 
 mod allocation;
 mod cli;
+#[cfg(feature = "data-tests")]
+mod data_clips;
 mod golden;
 mod output_contract;
 mod output_events;
@@ -12,5 +14,12 @@ mod output_schema;
 mod output_table;
 mod report_html;
 mod simulate;
+mod source_clips;
+mod source_contract;
+mod source_damage;
+#[cfg(feature = "data-tests")]
+mod source_data;
+mod source_layouts;
+mod source_video;
 mod support;
 mod vectors;

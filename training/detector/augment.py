@@ -21,6 +21,8 @@ class AugmentConfig:
     min_scale: float = 0.5
     max_scale: float = 1.3
     min_sign_px: float = 9.0
+    aim_at_sign: float = 0.55  # share of crops cut around a sign
+    aim_at_hard: float = 0.25  # and around background that was taken for one, where known
     paste_share: float = 0.6
     distractor_share: float = 0.3
     flat_share: float = 0.04
@@ -50,7 +52,8 @@ class Augmenter:
         self.drawings = drawings
         self.config = config
         self.rng = np.random.default_rng(seed)
-        self.with_signs = [i for i, scene in enumerate(scenes) if len(scene.boxes)]
+        self.signs = [(scene, box) for scene in scenes for box in scene.boxes]
+        self.hard = [(scene, box) for scene in scenes for box in scene.hard]
 
     def draw(self) -> Crop:
         rng, config = self.rng, self.config
@@ -82,19 +85,22 @@ class Augmenter:
     def _cut(self) -> Crop:
         rng, config = self.rng, self.config
         size = config.size_px
-        aimed = bool(self.with_signs) and rng.random() < 0.7
-        pool = self.with_signs if aimed else range(len(self.scenes))
-        scene = self.scenes[pool[rng.integers(len(pool))]]
+        kind, target = rng.random(), None
+        if self.signs and kind < config.aim_at_sign:
+            scene, target = self.signs[rng.integers(len(self.signs))]
+        elif self.hard and kind < config.aim_at_sign + config.aim_at_hard:
+            scene, target = self.hard[rng.integers(len(self.hard))]
+        else:
+            scene = self.scenes[rng.integers(len(self.scenes))]
         height, width = scene.image.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(config.min_scale), np.log(config.max_scale))))
         scale = max(scale, 0.85 * size / min(height, width))  # little padding
         x0 = rng.uniform(0, max(1.0, width - size / scale))
         y0 = rng.uniform(0, max(1.0, height - size / scale))
-        if aimed:
-            box = scene.boxes[rng.integers(len(scene.boxes))]
-            side = float((box[2:] - box[:2]).max())
+        if target is not None:
+            side = float((target[2:] - target[:2]).max())
             scale = min(scale, 0.6 * size / side)
-            centre = (box[:2] + box[2:]) / 2
+            centre = (target[:2] + target[2:]) / 2
             x0, y0 = centre - rng.uniform(0.08, 0.92, 2) * size / scale
             x0 = float(np.clip(x0, 0, max(0.0, width - size / scale)))
             y0 = float(np.clip(y0, 0, max(0.0, height - size / scale)))

@@ -25,7 +25,6 @@ IGNORE_IOU = 0.3
 LOWEST_SCORE = 0.01
 FALSE_POSITIVES_A_FRAME = (0.1, 0.5)
 SIZE_BINS_PX = ((12, 16), (16, 20), (20, 32), (32, 10_000))
-IGNORE_FILE = Path(__file__).with_name("val_ignore.json")
 NATIVE_SIZE_PX = {"france_phone": 1000, "roadsign877": 400}
 
 
@@ -98,7 +97,7 @@ def recall(found: list[np.ndarray], frames: list[scenes.Scene], threshold: float
 
 
 def evaluate(run: Runner, data: Path, size_px: int) -> dict:
-    frames = scenes.gtsdb_validation(data, IGNORE_FILE)
+    frames = scenes.gtsdb_validation(data)
     found = [detect(run, frame.image, size_px, LOWEST_SCORE) for frame in frames]
     ranking = rank(found, frames)
     report: dict = {

@@ -14,10 +14,32 @@ INPUT_MULTIPLE_PX = 32  # the deepest stage has stride 32
 SCORE = 4  # channel of the score logit, after dx, dy, log w, log h
 
 
-class Conv(nn.Sequential):
+class Conv(nn.Module):
+    """Convolution and ReLU. The kernel is `scale` times a weight of plain size.
+
+    The starting weights have normalisation folded into them and differ in size a thousandfold from
+    channel to channel; the optimiser takes steps of one size. `scale` is not trained.
+    """
+
     def __init__(self, cin: int, cout: int, kernel: int = 1, stride: int = 1, groups: int = 1):
+        super().__init__()
         padding = (kernel - 1) // 2 if kernel % 2 else (kernel - stride) // 2
-        super().__init__(nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups), nn.ReLU())
+        self.conv = nn.Conv2d(cin, cout, kernel, stride, padding, groups=groups)
+        self.register_buffer("scale", torch.ones(cout, 1, 1, 1))
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv = self.conv
+        kernel = conv.weight * self.scale
+        x = F.conv2d(x, kernel, conv.bias, conv.stride, conv.padding, groups=conv.groups)
+        return self.activation(x)
+
+    @torch.no_grad()
+    def set_kernel(self, kernel: Tensor) -> None:
+        plain_size = (2 / kernel[0].numel()) ** 0.5
+        size = kernel.pow(2).mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-8)
+        self.scale.copy_(size / plain_size)
+        self.conv.weight.copy_(kernel / self.scale)
 
 
 class Separable(nn.Sequential):

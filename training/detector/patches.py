@@ -3,10 +3,10 @@
 import csv
 import io
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cairosvg
 import cv2
 import numpy as np
 from PIL import Image
@@ -63,13 +63,10 @@ def drawn(folder: Path) -> list[Patch]:
     ]
     if not files:
         raise FileNotFoundError(f"{folder}: no package/package_signs/*.svg in it")
-    with ThreadPoolExecutor(1) as pool:
-        return [patch for patch in pool.map(_render, files) if patch]
+    return [patch for patch in map(_render, files) if patch]
 
 
 def _render(path: Path) -> Patch | None:
-    import cairosvg
-
     png = cairosvg.svg2png(url=str(path), output_width=DRAWING_PX)
     rgba = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
     rows, columns = np.nonzero(rgba[..., 3] > 127)

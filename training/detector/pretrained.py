@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from .network import Detector
+from .network import Conv, Detector
 
 Weights = tuple[Tensor, Tensor]
 
@@ -29,11 +29,17 @@ def convolutions(path: Path) -> list[Weights]:
     return [tuple(torch.tensor(values[name]) for name in n.input[1:3]) for n in nodes]
 
 
+@torch.no_grad()
 def load(net: Detector, path: Path, pictures: list[np.ndarray]) -> None:
-    """Copies what has a counterpart; the one new layer, the stem, is fitted on `pictures`."""
+    """Copies what has a counterpart; the stem, which is smaller, is fitted to the old one.
+
+    `pictures` (RGB) are the examples for the stem and for `match_statistics`.
+    """
     source = convolutions(path)
     taken = [*BACKBONE_AND_TOP_DOWN, *HEAD8, *HEAD16]
-    targets = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m is not net.stem[0]]
+    layers = [m for m in net.modules() if isinstance(m, Conv)]
+    owners = {layer.conv: layer for layer in layers}
+    targets = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m is not net.stem.conv]
     if len(targets) != len(taken):
         raise ValueError(f"{path}: {len(taken)} layers to copy into {len(targets)}")
     for target, index in zip(targets, taken, strict=True):
@@ -45,20 +51,25 @@ def load(net: Detector, path: Path, pictures: list[np.ndarray]) -> None:
                 f"{path}: convolution {index} is {tuple(weight.shape)}, "
                 f"the net has {tuple(target.weight.shape)}: not a YOLOX-nano graph"
             )
-        target.weight.data.copy_(weight)
-        target.bias.data.copy_(bias)
-    fit_stem(net.stem[0], source[STEM], pictures)
+        target.bias.copy_(bias)
+        if target in owners:
+            owners[target].set_kernel(weight)
+        else:
+            target.weight.copy_(weight)
+    kernel, bias = fit_stem(net.stem.conv, source[STEM], pictures)
+    net.stem.set_kernel(kernel)
+    net.stem.conv.bias.copy_(bias)
+    match_statistics(net, layers, pictures)
 
 
-def fit_stem(stem: nn.Conv2d, source: Weights, pictures: list[np.ndarray]) -> None:
+def fit_stem(stem: nn.Conv2d, source: Weights, pictures: list[np.ndarray]) -> Weights:
     """Least squares: the smaller kernel that comes nearest to what the old layer says."""
     size = stem.kernel_size[0]
     unknowns = 3 * size * size + 1
     gram = torch.zeros(unknowns, unknowns, dtype=torch.float64)
     moment = torch.zeros(unknowns, stem.out_channels, dtype=torch.float64)
     for picture in pictures:
-        height, width = (side // 32 * 32 for side in picture.shape[:2])
-        rgb = torch.from_numpy(picture[:height, :width]).permute(2, 0, 1)[None].float()
+        rgb = _input(picture)
         wanted = old_stem(rgb, source)[0].flatten(1).T.double()
         patches = F.unfold(rgb, size, padding=stem.padding, stride=stem.stride)[0].T.double()
         rows = torch.cat([patches / 255, torch.ones(len(patches), 1, dtype=torch.float64)], 1)
@@ -66,8 +77,7 @@ def fit_stem(stem: nn.Conv2d, source: Weights, pictures: list[np.ndarray]) -> No
         moment += rows.T @ wanted
     ridge = 1e-5 * gram.diagonal().mean() * torch.eye(unknowns, dtype=torch.float64)
     solution = torch.linalg.solve(gram + ridge, moment).T.float()
-    stem.weight.data.copy_((solution[:, :-1] / 255).reshape(stem.weight.shape))
-    stem.bias.data.copy_(solution[:, -1])
+    return (solution[:, :-1] / 255).reshape(stem.weight.shape), solution[:, -1]
 
 
 def old_stem(rgb: Tensor, source: Weights) -> Tensor:
@@ -76,3 +86,43 @@ def old_stem(rgb: Tensor, source: Weights) -> Tensor:
     folded = torch.cat([bgr[..., y::2, x::2] for x, y in ((0, 0), (0, 1), (1, 0), (1, 1))], 1)
     weight, bias = source
     return F.conv2d(folded, weight, bias, padding=1)
+
+
+def match_statistics(net: Detector, layers: list[Conv], pictures: list[np.ndarray]) -> None:
+    """With ReLU, every layer gets the mean and spread that it had with YOLOX's SiLU."""
+    height = min(picture.shape[0] for picture in pictures)
+    width = min(picture.shape[1] for picture in pictures)
+    images = torch.cat([_input(picture[:height, :width]) for picture in pictures])
+    wanted: dict[Conv, tuple[Tensor, Tensor]] = {}
+
+    def remember(layer: Conv):
+        def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
+            wanted[layer] = torch.std_mean(inputs[0], (0, 2, 3), keepdim=True)
+
+        return hook
+
+    def correct(layer: Conv):
+        def hook(_: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+            spread, mean = torch.std_mean(inputs[0], (0, 2, 3), keepdim=True)
+            old_spread, old_mean = wanted[layer]
+            factor = (old_spread / (spread + 1e-6)).clamp(0.3, 3)
+            layer.scale.mul_(factor.flatten()[:, None, None, None])
+            bias = (layer.conv.bias[:, None, None] - mean[0]) * factor[0] + old_mean[0]
+            layer.conv.bias.copy_(bias.flatten())
+            return (inputs[0] - mean) * factor + old_mean
+
+        return hook
+
+    for activation, hook_of in ((nn.SiLU, remember), (nn.ReLU, correct)):
+        hooks = []
+        for layer in layers:
+            layer.activation = activation()
+            hooks.append(layer.activation.register_forward_pre_hook(hook_of(layer)))
+        net(images)
+        for hook in hooks:
+            hook.remove()
+
+
+def _input(picture: np.ndarray) -> Tensor:
+    height, width = (side // 32 * 32 for side in picture.shape[:2])
+    return torch.from_numpy(picture[:height, :width]).permute(2, 0, 1)[None].float()

@@ -10,6 +10,8 @@ import numpy as np
 GTSDB = "gtsdb_train_de"
 PARTLY_LABELLED = ("france_phone", "roadsign877")
 GTSDB_TRAIN_FRAMES = 500  # 00000-00499 train, 00500-00599 validate
+TRAIN_IGNORE = Path(__file__).with_name("train_ignore.json")
+VALIDATION_IGNORE = Path(__file__).with_name("val_ignore.json")
 HELD_OUT_EVERY = 5  # of the partly labelled sets
 
 
@@ -29,6 +31,7 @@ class Scene:
     image: np.ndarray
     boxes: np.ndarray = field(default_factory=no_boxes)
     ignore: np.ndarray = field(default_factory=no_boxes)
+    hard: np.ndarray = field(default_factory=no_boxes)  # background that was taken for a sign
     partly_labelled: bool = False
 
 
@@ -59,16 +62,26 @@ def _read(data: Path, name: str, wanted: range | list[int]) -> list[Scene]:
     ]
 
 
-def gtsdb_train(data: Path) -> list[Scene]:
-    return _read(data, GTSDB, range(GTSDB_TRAIN_FRAMES))
+def _boxes_by_name(path: Path) -> dict[str, np.ndarray]:
+    listed = json.loads(path.read_text())["boxes"]
+    return {name: np.array(boxes, np.float32).reshape(-1, 4) for name, boxes in listed.items()}
 
 
-def gtsdb_validation(data: Path, ignore_file: Path | None = None) -> list[Scene]:
+def gtsdb_train(data: Path, hard_file: Path | None = None) -> list[Scene]:
+    scenes = _read(data, GTSDB, range(GTSDB_TRAIN_FRAMES))
+    unlabelled = _boxes_by_name(TRAIN_IGNORE)
+    hard = _boxes_by_name(hard_file) if hard_file else {}
+    for scene in scenes:
+        scene.ignore = unlabelled.get(scene.name, no_boxes())
+        scene.hard = hard.get(scene.name, no_boxes())
+    return scenes
+
+
+def gtsdb_validation(data: Path) -> list[Scene]:
     scenes = _read(data, GTSDB, range(GTSDB_TRAIN_FRAMES, 600))
-    if ignore_file:
-        unlabelled = json.loads(ignore_file.read_text())["boxes"]
-        for scene in scenes:
-            scene.ignore = np.array(unlabelled.get(scene.name, []), np.float32).reshape(-1, 4)
+    unlabelled = _boxes_by_name(VALIDATION_IGNORE)
+    for scene in scenes:
+        scene.ignore = unlabelled.get(scene.name, no_boxes())
     return scenes
 
 

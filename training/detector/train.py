@@ -49,24 +49,37 @@ def optimiser_of(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
+def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
+    """`progress` 0..1 through the run."""
     warm = min(1.0, (step + 1) / recipe.warm_up_steps)
-    cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
+    cosine = 0.5 * (1 + math.cos(math.pi * progress))
     return recipe.learning_rate * warm * (0.02 + 0.98 * cosine)
 
 
 def train(
-    net: Detector, augmenter: Augmenter, recipe: Recipe, out: Path, bf16: bool = True
+    net: Detector,
+    augmenter: Augmenter,
+    recipe: Recipe,
+    out: Path,
+    bf16: bool = True,
+    minutes: float = math.inf,
 ) -> list[float]:
-    """Trains `net` in place; -> the loss of every step. The averaged weights go to `out`."""
+    """Trains `net` in place; -> the loss of every step. The averaged weights go to `out`.
+
+    Where `minutes` run out before the recipe's steps, the schedule is shortened to fit them.
+    """
     net = net.to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(net).requires_grad_(False)
     optimiser = optimiser_of(net, recipe)
     losses: list[float] = []
     started = time.monotonic()
     for step in range(recipe.steps):
+        elapsed = (time.monotonic() - started) / 60 / minutes
+        progress = max(step / recipe.steps, elapsed)
+        if progress >= 1:
+            break
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(recipe, step)
+            group["lr"] = learning_rate(recipe, step, progress)
         images, truths = batch_of([augmenter.draw() for _ in range(recipe.batch)])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             outputs = net(images)
@@ -77,17 +90,24 @@ def train(
         optimiser.step()
         losses.append(loss.item())
         decay = min(recipe.average_decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for kept, new in zip(average.parameters(), net.parameters(), strict=True):
-                kept.lerp_(new, 1 - decay)
+        move_average(average, net, 1 - decay)
         done = step + 1
         if done % LOG_EVERY == 0:
             pace = done * recipe.batch / (time.monotonic() - started)
             mean = sum(losses[-LOG_EVERY:]) / LOG_EVERY
             print(f"step {done}/{recipe.steps} loss {mean:.3f} {pace:.1f} crops/s", flush=True)
-        if done % recipe.checkpoint_every == 0 or done == recipe.steps:
+        if done % recipe.checkpoint_every == 0:
             save(average, out / "average.pt")
+    save(average, out / "average.pt")
     return losses
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, net: nn.Module, share: float) -> None:
+    new = net.state_dict()
+    for name, kept in average.state_dict().items():
+        if kept.dtype.is_floating_point:
+            kept.lerp_(new[name], share)
 
 
 def save(net: nn.Module, path: Path) -> None:
@@ -102,13 +122,15 @@ def main() -> None:
     parser.add_argument("--recipe", choices=sorted(RECIPES), required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="weights to go on from (else YOLOX-nano's)")
+    parser.add_argument("--hard", type=Path, help="boxes of detector.mine to learn as background")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end by then at the latest")
     args = parser.parse_args()
     recipe = RECIPES[args.recipe]
     data = data_root()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     torch.manual_seed(recipe.seed)
-    frames = scenes.gtsdb_train(data)
+    frames = scenes.gtsdb_train(data, args.hard)
     net = Detector()
     if args.start:
         net.load_state_dict(torch.load(args.start))
@@ -121,9 +143,11 @@ def main() -> None:
     drawings = patches.drawn(unpacked(DRAWINGS))
     print(f"{len(frames)} scenes, {sum(map(len, photos.values()))} crops, {len(drawings)} drawings")
     args.out.mkdir(parents=True, exist_ok=True)
+    augmenter = Augmenter(frames, photos, drawings, recipe.augment, recipe.seed)
+    losses = train(net, augmenter, recipe, args.out, minutes=args.minutes)
     made_by = {"recipe": args.recipe, "start": str(args.start), **dataclasses.asdict(recipe)}
+    made_by["steps"] = len(losses)
     (args.out / "run.json").write_text(json.dumps(made_by, indent=1))
-    train(net, Augmenter(frames, photos, drawings, recipe.augment, recipe.seed), recipe, args.out)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from tsedge_training import golden, preprocess
+from tsedge_training.cards import sha256
 from tsedge_training.evaluate import OnnxEncoder
-from tsedge_training.export import sha256
 from tsedge_training.paths import MODELS
 
 GOLDEN = MODELS / "golden" / "preprocess.safetensors"

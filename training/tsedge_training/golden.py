@@ -8,8 +8,8 @@ from safetensors.numpy import save_file
 
 from . import preprocess
 from .augment import CONTEXT
+from .cards import sha256
 from .evaluate import OnnxEncoder
-from .export import sha256
 from .preprocess import Colour
 
 # Frame (width, height), box, output size, colour: shrinking, enlarging, thin, at edges and corners.

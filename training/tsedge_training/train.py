@@ -31,18 +31,23 @@ EMA_DECAY = 0.999
 
 @dataclass
 class Model:
+    """`whitening` belongs to the trained projection: sentences added later go through it too."""
+
     encoder: Encoder
     head: TextHead
     table: RowTable
+    whitening: text.Whitening
 
 
-def new_model(recipe: Recipe, catalogue: Catalogue) -> Model:
+def new_model(
+    recipe: Recipe, catalogue: Catalogue, whitening: text.Whitening | None = None
+) -> Model:
     torch.manual_seed(recipe.seed)
     table = row_table(catalogue, recipe.prototypes)
     raw = text.embed(table.sentences)
-    white = text.Whitening.fit(raw)(raw)
-    head = TextHead(torch.from_numpy(white), recipe.dim, 2 * recipe.prototypes)
-    return Model(Encoder(recipe.dim, recipe.channels), head, table)
+    whitening = whitening or text.Whitening.fit(raw)
+    head = TextHead(torch.from_numpy(whitening(raw)), recipe.dim, 2 * recipe.prototypes)
+    return Model(Encoder(recipe.dim, recipe.channels), head, table, whitening)
 
 
 def label_sets(table: RowTable) -> tuple[dict[str, int], torch.Tensor]:
@@ -134,7 +139,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
             )
             total = 0.0
         if checkpoint and (step + 1) % 2000 == 0:
-            save(Model(*average, table), checkpoint)
+            save(Model(*average, table, model.whitening), checkpoint)
     both.load_state_dict(average.state_dict())
     both.eval()
     return model
@@ -150,16 +155,19 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 def save(model: Model, file: Path) -> None:
-    torch.save({"encoder": model.encoder.state_dict(), "head": model.head.state_dict()}, file)
+    head = model.head.state_dict()
+    del head["sentences"]  # they follow from catalogue and whitening
+    whitening = {k: torch.from_numpy(v) for k, v in vars(model.whitening).items()}
+    torch.save({"encoder": model.encoder.state_dict(), "head": head, "whitening": whitening}, file)
 
 
 def load(recipe: Recipe, catalogue: Catalogue, file: Path) -> Model:
-    model = new_model(recipe, catalogue)
+    """The model with the sentences of today's catalogue."""
     state = torch.load(file, weights_only=True)
+    whitening = text.Whitening(**{k: v.numpy() for k, v in state["whitening"].items()})
+    model = new_model(recipe, catalogue, whitening)
     model.encoder.load_state_dict(state["encoder"])
-    # The sentences come from the catalogue, which may have grown since.
-    state["head"]["sentences"] = model.head.sentences
-    model.head.load_state_dict(state["head"])
+    model.head.load_state_dict(state["head"] | {"sentences": model.head.sentences})
     model.encoder.eval()
     model.head.eval()
     return model

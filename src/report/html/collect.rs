@@ -30,6 +30,9 @@ const SCENE_QUALITY: u8 = 70;
 #[derive(Default)]
 struct Live {
     crop: Option<(f32, RgbImage)>,
+    /// What it was first told as.
+    seen: Option<SignCard>,
+    naming: Option<Naming>,
     card: Option<Card>,
 }
 
@@ -89,7 +92,11 @@ impl Collector {
                 Event::SignLost(e) => self.lost(frame, view, e)?,
                 Event::SpeedLimit(e) => self.advice.push(e.clone()),
                 Event::Region(e) => self.regions.push(e.clone()),
-                Event::SignSeen(_) | Event::Summary(_) => {}
+                Event::SignSeen(e) => {
+                    let live = self.live.entry(e.track).or_default();
+                    live.seen = Some(card(view, e, None));
+                }
+                Event::Summary(_) => {}
             }
         }
         let gone: Vec<TrackId> = (self.live.keys().copied())
@@ -101,6 +108,7 @@ impl Collector {
     /// Ends the drive at `end`; tracks still in sight are kept as they are.
     pub fn into_journal(mut self, end: Timestamp) -> Journal {
         for id in self.live.keys().copied().collect::<Vec<_>>() {
+            self.end_in_sight(id, end);
             // A crop that cannot be encoded leaves its row without a picture.
             let _ = self.close(id);
         }
@@ -122,6 +130,22 @@ impl Collector {
         }
     }
 
+    /// The drive is over before this track: an unknown sign is told by what was seen of it last.
+    fn end_in_sight(&mut self, id: TrackId, end: Timestamp) {
+        let Some(live) = self.live.get_mut(&id) else {
+            return;
+        };
+        if live.card.is_none() && live.naming == Some(Naming::UnknownSign) {
+            live.card = live.seen.take().map(|mut card| {
+                card.event.time = end;
+                card.event.naming = Naming::UnknownSign;
+                // The best classes of the first look may not be those of the last.
+                card.event.top.clear();
+                Card::Unknown(card)
+            });
+        }
+    }
+
     /// Keeps the largest view of a track that lies wholly inside the frame.
     fn look_at(&mut self, frame: &Frame, track: &TrackView) {
         let inside = track.bbox.clipped(frame.width_px(), frame.height_px()) == track.bbox;
@@ -131,6 +155,7 @@ impl Collector {
             && track.naming != Naming::NotASign
             && !self.signs.is_full();
         let live = self.live.entry(track.track).or_default();
+        live.naming = Some(track.naming.clone());
         let area = track.bbox.area();
         let best = live.crop.as_ref().map_or(0.0, |(area, _)| *area);
         if worth && area > best * GROWTH {

@@ -35,8 +35,10 @@ pub fn write(
         histogram(out, stage, ms.map_or(&[], |s| s.ms))?;
         writeln!(
             out,
-            "</td><td>{:.2}</td><td>{:.2}</td><td>{:.2}</td></tr>",
-            stage.p50_ms, stage.p99_ms, stage.max_ms
+            "</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            figure(stage.p50_ms),
+            figure(stage.p99_ms),
+            figure(stage.max_ms)
         )?;
     }
     writeln!(
@@ -111,6 +113,15 @@ fn histogram(out: &mut impl Write, stage: &StageTime, ms: &[f32]) -> io::Result<
         )?;
     }
     write!(out, "</svg>")
+}
+
+/// Three figures that matter, and no more.
+fn figure(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.2}"),
+        ms if ms < 100.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.0}"),
+    }
 }
 
 /// Where a time stands on the axis, 0 to 100.

@@ -21,10 +21,7 @@ pub fn colour(order: &[RegionCode], region: RegionCode) -> String {
 pub fn write(out: &mut impl Write, journal: &Journal) -> io::Result<()> {
     let points = &journal.route.points;
     let (Some(first), Some(last)) = (points.first(), points.last()) else {
-        return writeln!(
-            out,
-            r#"<p class="quiet">No position was known in this drive, so there is no map.</p>"#
-        );
+        return Ok(());
     };
     let view = Projection::fitting(points.iter().map(|p| p.position_deg));
     let order = journal.region_order();

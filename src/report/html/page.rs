@@ -28,14 +28,18 @@ impl Page<'_> {
         writeln!(out, "</section>")?;
         self.scenes(out)?;
         self.unknown(out)?;
-        writeln!(
-            out,
-            r#"<div class="pair"><section><h2>Where the car was</h2>"#
-        )?;
-        map::write(out, self.journal)?;
-        writeln!(out, "</section>\n<section><h2>Time a frame takes</h2>")?;
+        let mapped = !self.journal.route.points.is_empty();
+        if mapped {
+            writeln!(
+                out,
+                r#"<div class="pair"><section><h2>Where the car was</h2>"#
+            )?;
+            map::write(out, self.journal)?;
+            writeln!(out, "</section>")?;
+        }
+        writeln!(out, "<section><h2>Time a frame takes</h2>")?;
         latency::write(out, self.stages, self.samples)?;
-        writeln!(out, "</section></div>")?;
+        writeln!(out, "</section>{}", if mapped { "</div>" } else { "" })?;
         self.made_with(out)?;
         writeln!(out, "</main></body></html>")
     }
@@ -44,6 +48,11 @@ impl Page<'_> {
         let regions: Vec<String> = (self.journal.region_order().iter())
             .map(ToString::to_string)
             .collect();
+        // A single region is what the position source says already.
+        let crossed = match regions.len() {
+            0 | 1 => String::new(),
+            _ => format!("{} · ", regions.join(" → ")),
+        };
         let (width, height) = self.journal.frame_px;
         writeln!(
             out,
@@ -54,17 +63,13 @@ impl Page<'_> {
 <title>{0} – tsedge report</title>
 <style>
 {1}</style></head><body><main>
-<header><p class="kicker">tsedge replay</p><h1>{0}</h1><p class="quiet">{2} min, {width} × {height} px · {3} · {4}</p></header>"#,
+<header><p class="kicker">tsedge replay</p><h1>{0}</h1><p class="quiet">{2} min, {width} × {height} px · {3}{4}</p></header>"#,
             Text(&self.info.source),
             include_str!("report.css"),
             clock(crate::units::Timestamp::from_seconds(
                 self.journal.end.seconds_since(self.journal.start)
             )),
-            if regions.is_empty() {
-                "region unknown".to_owned()
-            } else {
-                format!("region {}", regions.join(" → "))
-            },
+            crossed,
             Text(&self.info.position_source),
         )
     }
@@ -151,7 +156,7 @@ impl Page<'_> {
         }
         writeln!(
             out,
-            r#"<section><h2>Unknown signs</h2><p class="quiet">Signs that the pack does not name with enough certainty, with the closest class.</p><div class="unknown">"#
+            r#"<section><h2>Unknown signs</h2><p class="quiet">Signs that the pack does not name with enough certainty, and the closest class where it is known.</p><div class="unknown">"#
         )?;
         for card in &unknown.items {
             let best = card.event.top.first();

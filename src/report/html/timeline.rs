@@ -14,8 +14,13 @@ const MAX_ROWS: usize = 40;
 const LANES: usize = 3;
 const CROP_PX: f64 = 40.0;
 const LANE_PX: f64 = 46.0;
-/// The narrowest the picture gets (`.strip svg` in the style sheet); signs are laid out for it.
-const MIN_WIDTH_PX: f64 = 680.0;
+/// Room for the frame around the topmost pictures.
+const TOP_PX: f64 = 2.0;
+/// The narrowest a row gets, with few signs and with many; signs are laid out for it.
+const MIN_WIDTH_PX: (f64, f64) = (300.0, 680.0);
+const FEW_SIGNS: usize = 8;
+/// Room for a time on the axis.
+const TICK_PX: f64 = 56.0;
 const BAND_PX: f64 = 24.0;
 
 /// A stretch of time with a text, for the bands.
@@ -70,24 +75,33 @@ impl Window {
             })
             .collect();
         let places: Vec<f64> = signs.iter().map(|s| self.percent(offset(s))).collect();
-        let lanes = lanes(&places);
+        let min_width_px = if signs.len() <= FEW_SIGNS {
+            MIN_WIDTH_PX.0
+        } else {
+            MIN_WIDTH_PX.1
+        };
+        let lanes = lanes(&places, min_width_px);
         let lane_count = lanes.iter().flatten().max().map_or(0, |l| l + 1);
-        let bands_y = lane_count as f64 * LANE_PX + 14.0;
-        let axis_y = bands_y + 2.0 * BAND_PX + 8.0;
+        let bands_y = TOP_PX + lane_count as f64 * LANE_PX + 14.0;
+        let bands: Vec<&[Span]> = ([limits, regions].into_iter())
+            .filter(|spans| !spans.is_empty())
+            .collect();
+        let axis_y = bands_y + bands.len() as f64 * (BAND_PX + 2.0) + 6.0;
         let height = axis_y + 22.0;
         writeln!(
             out,
-            r#"<div class="strip" tabindex="0" role="region" aria-label="Timeline from {}"><svg height="{height:.0}" role="img" aria-label="{} signs, speed limit and region over time">"#,
+            r#"<div class="strip" tabindex="0" role="region" aria-label="Timeline from {}"><svg height="{height:.0}" style="min-width:{min_width_px}px" role="img" aria-label="{} signs, speed limit and region over time">"#,
             clock(self.start),
             signs.len()
         )?;
-        self.axis(out, axis_y)?;
+        self.axis(out, axis_y, min_width_px)?;
         for ((sign, at), lane) in signs.iter().zip(&places).zip(&lanes) {
-            let y = lane.map_or(bands_y - 14.0, |l| l as f64 * LANE_PX);
+            let y = lane.map_or(bands_y - 14.0, |l| TOP_PX + l as f64 * LANE_PX);
             sign_mark(out, sign, *at, y, lane.is_some(), bands_y)?;
         }
-        self.band(out, limits, bands_y)?;
-        self.band(out, regions, bands_y + BAND_PX + 2.0)?;
+        for (i, spans) in bands.into_iter().enumerate() {
+            self.band(out, spans, bands_y + i as f64 * (BAND_PX + 2.0))?;
+        }
         writeln!(out, "</svg></div>")
     }
 
@@ -109,12 +123,12 @@ impl Window {
         Ok(())
     }
 
-    fn axis(&self, out: &mut impl Write, y: f64) -> io::Result<()> {
+    fn axis(&self, out: &mut impl Write, y: f64, width_px: f64) -> io::Result<()> {
         writeln!(
             out,
             r#"<line class="axis" x1="0" x2="100%" y1="{y:.0}" y2="{y:.0}"/>"#
         )?;
-        let step = tick_step_s(self.length_s);
+        let step = tick_step_s(self.length_s, width_px / TICK_PX);
         let from = self.start.seconds();
         let mut tick = (from / step).ceil() * step;
         while tick <= from + self.length_s + 1e-9 {
@@ -177,8 +191,8 @@ fn sign_mark(
 }
 
 /// The lane of each sign, so that neighbours do not cover each other; `None` where all are taken.
-fn lanes(places: &[f64]) -> Vec<Option<usize>> {
-    let width = (CROP_PX + 4.0) / MIN_WIDTH_PX * 100.0;
+fn lanes(places: &[f64], width_px: f64) -> Vec<Option<usize>> {
+    let width = (CROP_PX + 4.0) / width_px * 100.0;
     let mut free_from = [f64::NEG_INFINITY; LANES];
     places
         .iter()
@@ -236,15 +250,15 @@ fn until(journal: &Journal, next: Option<Timestamp>) -> f64 {
     next.unwrap_or(journal.end).seconds_since(journal.start)
 }
 
-/// A round step that gives at most eight ticks.
-fn tick_step_s(length_s: f64) -> f64 {
+/// A round step that gives at most so many ticks.
+fn tick_step_s(length_s: f64, most: f64) -> f64 {
     const STEPS: [f64; 17] = [
         0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0,
         3600.0, 7200.0,
     ];
-    let coarse = || (length_s / 8.0 / 7200.0).ceil() * 7200.0;
+    let coarse = || (length_s / most / 7200.0).ceil() * 7200.0;
     (STEPS.into_iter())
-        .find(|step| length_s / step <= 8.0)
+        .find(|step| length_s / step <= most)
         .unwrap_or_else(coarse)
 }
 
@@ -254,14 +268,14 @@ mod tests {
 
     #[test]
     fn signs_close_together_take_different_lanes_and_the_rest_become_dots() {
-        let lanes = lanes(&[10.0, 11.0, 12.0, 13.0, 20.0]);
+        let lanes = lanes(&[10.0, 11.0, 12.0, 13.0, 20.0], 680.0);
         assert_eq!(lanes, [Some(0), Some(1), Some(2), None, Some(0)]);
     }
 
     #[test]
     fn ticks_are_few_on_any_length() {
         for length_s in [0.5, 1.6, 60.0, 7200.0, 1e6] {
-            let count = length_s / tick_step_s(length_s);
+            let count = length_s / tick_step_s(length_s, 8.0);
             assert!((1.0..=8.0).contains(&count), "{length_s} s: {count}");
         }
     }

@@ -33,6 +33,10 @@ impl Entry {
     pub(super) fn is_h264(&self) -> bool {
         matches!(&self.code, b"avc1" | b"avc2" | b"avc3" | b"avc4")
     }
+
+    pub(super) fn is_jpeg(&self) -> bool {
+        matches!(&self.code, b"jpeg" | b"mjpg")
+    }
 }
 
 /// What a fragment may leave out.
@@ -76,7 +80,7 @@ impl Track {
             return false;
         }
         let end_time = sample.time.saturating_add(i64::from(duration));
-        let shown = end_time > self.edit_start || sample.time >= self.edit_start;
+        let shown = sample.time >= self.edit_start;
         if shown {
             self.first_time = Some(self.first_time.map_or(sample.time, |t| t.min(sample.time)));
             self.end_time = self.end_time.max(end_time);
@@ -92,10 +96,24 @@ impl Track {
         true
     }
 
+    /// To be called after the last sample: an edit that would hide every picture is not believed.
+    pub(super) fn settle(&mut self) {
+        if self.first_time.is_none() && !self.samples.is_empty() {
+            self.first_time = self.samples.iter().map(|s| s.time).min();
+            self.end_time = self.next_decode_time;
+            self.fault("the edit list hides every picture: it is ignored");
+        }
+    }
+
     pub(super) fn fault(&mut self, what: &'static str) {
         if !self.faults.contains(&what) {
             self.faults.push(what);
         }
+    }
+
+    /// Whether its pictures are JPEG, each on its own.
+    pub(super) fn is_jpeg(&self) -> bool {
+        self.entries.iter().all(Entry::is_jpeg) && !self.entries.is_empty()
     }
 
     /// Samples that are shown and lie in the file.

@@ -7,15 +7,18 @@ mod fragments;
 mod index;
 mod salvage;
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::h264::H264Decoder;
+use super::mjpeg::MjpegDecoder;
 use super::video::{Demux, Ledger, Packet, VideoSource};
 use super::{FrameSource, OpenOptions, SourceError, SourceInfo, unsupported};
 use crate::units::Timestamp;
 use boxes::{TopBox, code_text, top_box};
 use index::{Entry, Sample, Track};
+use salvage::Reference;
 
 pub(super) use boxes::FourCc;
 
@@ -54,14 +57,18 @@ pub(super) fn open<R: Read + Seek + Send + 'static>(
     let mut ledger = Ledger::default();
     let contents = read_contents(&mut stream, path, &mut ledger)?;
     if !contents.has_moov {
-        return salvage::open(stream, path, contents.mdat, options, ledger);
+        let Some(like) = &options.like else {
+            return Err(no_index(path, contents.mdat));
+        };
+        let reference = read_reference(like)?;
+        let start = contents.mdat.map_or(0, |mdat| mdat.body);
+        return salvage::open(stream, path, start, reference, ledger);
     }
     let count = contents.tracks.len();
     let (place, track) = choose_track(contents.tracks, path)?;
     note_track_damage(&track, &mut ledger);
     let info = track_info(path, &track, place, count);
-    let configs = track.entries.into_iter().map(|entry| entry.avc).collect();
-    let decoder = H264Decoder::new(path, configs, track.rotation)?;
+    let is_jpeg = track.is_jpeg();
     let demux = IndexedSamples {
         stream,
         path: path.to_owned(),
@@ -69,7 +76,71 @@ pub(super) fn open<R: Read + Seek + Send + 'static>(
         origin: track.first_time.unwrap_or(0),
         timescale: track.timescale,
     };
+    if is_jpeg {
+        let decoder = MjpegDecoder::new(track.rotation);
+        return Ok(Box::new(VideoSource::new(info, demux, decoder, ledger)));
+    }
+    let configs = track.entries.into_iter().map(|entry| entry.avc).collect();
+    let decoder = H264Decoder::new(path, configs, track.rotation)?;
     Ok(Box::new(VideoSource::new(info, demux, decoder, ledger)))
+}
+
+fn no_index(path: &Path, mdat: Option<TopBox>) -> SourceError {
+    let what = match mdat {
+        Some(mdat) => format!(
+            "no index (moov): it is written when a recording is closed, so power was probably cut. \
+             {} bytes of media data are there; `--like FILE` with a good recording of the same camera \
+             and settings can salvage them",
+            mdat.end - mdat.body
+        ),
+        None => {
+            "neither an index (moov) nor media data (mdat) can be found; if this was a recording, \
+                 `--like FILE` with a good one of the same camera searches it for pictures"
+                .to_owned()
+        }
+    };
+    SourceError::Malformed {
+        path: path.to_owned(),
+        offset: mdat.map_or(0, |mdat| mdat.start),
+        what,
+    }
+}
+
+/// What `--like` takes from a good recording.
+fn read_reference(path: &Path) -> Result<Reference, SourceError> {
+    let unsuited = |what: &str| SourceError::Unsupported {
+        path: path.to_owned(),
+        what: format!("{what}, so nothing can be salvaged with it"),
+    };
+    let mut file = File::open(path).map_err(|e| SourceError::io(path, e))?;
+    let contents = read_contents(&mut file, path, &mut Ledger::default())?;
+    if !contents.has_moov {
+        return Err(unsuited("this recording has no index (moov) either"));
+    }
+    let video_tracks = contents.tracks.len();
+    let (_, track) = choose_track(contents.tracks, path)?;
+    let Some(config) = track.entries.iter().find_map(|entry| entry.avc.clone()) else {
+        return Err(unsuited("this recording is not H.264"));
+    };
+    let ticks = track.end_time.saturating_sub(track.first_time.unwrap_or(0));
+    let length = Timestamp::from_ticks(ticks, track.timescale);
+    let Some(largest) = track
+        .samples
+        .iter()
+        .map(|s| s.size)
+        .max()
+        .filter(|_| length.nanos() > 0)
+    else {
+        return Err(unsuited("this recording has no pictures"));
+    };
+    Ok(Reference {
+        path: path.to_owned(),
+        config,
+        rotation: track.rotation,
+        frame_time: Timestamp::from_nanos(length.nanos() / track.declared.max(1) as i64),
+        largest_sample: largest.min(MAX_SAMPLE_BYTES),
+        video_tracks,
+    })
 }
 
 fn read_contents(
@@ -129,6 +200,7 @@ fn read_contents(
         }
         at = found.end;
     }
+    contents.tracks.iter_mut().for_each(Track::settle);
     Ok(contents)
 }
 
@@ -158,6 +230,7 @@ fn load(
 }
 
 /// The H.264 track with the largest picture, the first of equals, enabled ones before others; with its place.
+/// JPEG tracks come last: most are preview pictures.
 fn choose_track(tracks: Vec<Track>, path: &Path) -> Result<(usize, Track), SourceError> {
     let mut best: Option<(usize, Track)> = None;
     let mut obstacle = "the file holds no video track".to_owned();
@@ -166,7 +239,7 @@ fn choose_track(tracks: Vec<Track>, path: &Path) -> Result<(usize, Track), Sourc
             obstacle = what;
             continue;
         }
-        let rank = |t: &Track| (t.enabled, t.declared > 1, picture_area(t));
+        let rank = |t: &Track| (!t.is_jpeg(), t.enabled, t.declared > 1, picture_area(t));
         if best
             .as_ref()
             .is_none_or(|(_, old)| rank(old) < rank(&track))
@@ -191,6 +264,9 @@ fn track_obstacle(track: &Track) -> Option<String> {
     let Some(first) = track.entries.first() else {
         return Some("the video track has no sample description".to_owned());
     };
+    if track.is_jpeg() {
+        return None;
+    }
     if !track.entries.iter().any(Entry::is_h264) {
         return Some(unsupported::codec(first.code));
     }
@@ -223,7 +299,10 @@ fn track_info(path: &Path, track: &Track, place: usize, of: usize) -> SourceInfo
         .map(|avc| &avc.sps);
     let (width, height) = sps.map_or(track.size_px, |sps| (sps.width_px, sps.height_px));
     let (width_px, height_px) = track.rotation.upright(width, height);
-    let mut description = format!("MP4, H.264 {}", sps.map_or("", |sps| sps.profile_name()));
+    let mut description = match sps {
+        Some(sps) => format!("MP4, H.264 {}", sps.profile_name()),
+        None => "MP4, MJPEG".to_owned(),
+    };
     if of > 1 {
         description.push_str(&format!(", video track {place} of {of}"));
     }

@@ -47,6 +47,21 @@ def test_same_seed_same_crops() -> None:
         assert (a.image == b.image).all() and (a.boxes == b.boxes).all()
 
 
+def test_crops_aim_at_hard_background() -> None:
+    """A hard place is far more often in the middle of the crop than without aiming."""
+    config = replace(AugmentConfig(size_px=64), min_scale=1.0, paste_share=0.0, flat_share=0.0)
+    config = replace(config, distractor_share=0.0, aim_at_sign=0.0, aim_at_hard=1.0)
+    scene = synthetic.scenes(1, seed=1)[0]
+    scene.image[:] = 0
+    scene.image[100:112, 150:162] = 255
+    seen = []
+    for hard in ([[150, 100, 162, 112]], []):
+        scene.hard = np.array(hard, np.float32).reshape(-1, 4)
+        augmenter = Augmenter([scene], {}, [], config, seed=0)
+        seen.append(sum(np.ptp(augmenter.draw().image) > 150 for _ in range(40)))
+    assert seen[0] > 2 * seen[1]
+
+
 def test_boxes_follow_the_picture() -> None:
     """After cutting, scaling and flipping, a box still holds its disc's white middle."""
     config = replace(AugmentConfig(size_px=128), distractor_share=0.0, flat_share=0.0)

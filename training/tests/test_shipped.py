@@ -1,0 +1,86 @@
+"""The files in models/ belong together and to the catalogue."""
+
+import tomllib
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from tsedge_training import cards, evaluate, packs
+from tsedge_training.data import REGIONS, WORLD
+from tsedge_training.paths import MODELS
+
+LEAST_TOP1_PERCENT = 96.0
+MOST_WRONG_NAMES_PERCENT = 1.5
+
+
+@pytest.fixture(scope="module")
+def card():
+    return tomllib.loads((MODELS / "encoder.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return evaluate.OnnxEncoder(MODELS / "encoder.onnx")
+
+
+def pack_file(region):
+    return MODELS / "packs" / f"{region}.safetensors"
+
+
+def test_the_card_describes_the_file(card, encoder):
+    file = MODELS / card["file"]
+    assert card["sha256"] == cards.sha256(file)
+    assert card["size_bytes"] == file.stat().st_size
+    entry, exit_ = encoder.session.get_inputs()[0], encoder.session.get_outputs()[0]
+    assert (entry.name, entry.type, entry.shape) == (
+        "image",
+        "tensor(uint8)",
+        card["input"]["shape"],
+    )
+    assert (exit_.name, exit_.shape) == ("embedding", [1, card["output"]["dim"]])
+
+
+def test_the_encoder_gives_unit_embeddings(encoder, rng):
+    pictures = rng.integers(0, 256, (3, encoder.size_px, encoder.size_px, 3), np.uint8)
+    assert np.abs(np.linalg.norm(encoder(pictures), axis=1) - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize("region", [WORLD, *REGIONS])
+def test_a_pack_fits_encoder_and_catalogue(region, card, prompts):
+    with safe_open(pack_file(region), "numpy") as file:
+        metadata = file.metadata()
+    assert metadata["encoder_sha256"] == card["sha256"]
+    assert metadata["prompts_sha256"] == prompts.sha256
+    pack = packs.read(pack_file(region))
+    expected = prompts.world if region == WORLD else prompts.regions[region]
+    assert pack.classes == packs.class_table(expected)
+    assert pack.text.shape[1] == card["output"]["dim"]
+    rows = np.concatenate([pack.text, pack.image])
+    assert np.abs(np.linalg.norm(rows, axis=1) - 1).max() < 1e-4
+    assert np.bincount(pack.class_of, minlength=len(pack.classes)).min() >= 2
+    families = {pack.classes[c]["family"] for c in pack.image_class_of}
+    assert families == {"background", "other_sign"}
+    assert pack.calibration.scale > 1
+    assert 0.5 <= pack.calibration.min_probability < 1
+
+
+@pytest.fixture(scope="module")
+def crops(encoder, root):
+    return evaluate.test_crops(encoder, root)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("region", REGIONS)
+def test_signs_are_named_in_every_region(region, crops):
+    figures = evaluate.of_region(crops, packs.read(pack_file(region)))
+    assert figures["top1"] >= LEAST_TOP1_PERCENT
+    assert figures["named_wrong"] <= MOST_WRONG_NAMES_PERCENT
+
+
+@pytest.mark.data
+def test_scenery_gets_no_name(encoder, root):
+    figures = evaluate.of_scenery(
+        evaluate.scenery(encoder, root, count=1000), packs.read(pack_file(WORLD))
+    )
+    assert figures["false_names"] <= 0.5

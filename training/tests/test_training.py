@@ -1,0 +1,39 @@
+"""The whole path in its small twin: train, export, read back, match."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tsedge_training import __main__ as commands
+from tsedge_training import packs
+from tsedge_training.data import REGIONS
+from tsedge_training.recipes import DEBUG
+
+pytestmark = pytest.mark.data
+
+CHANCE_PERCENT = 100 / 91
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    run, models = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
+    commands.run_training(DEBUG, run, start=None)
+    commands.run_export(run, models)
+    return run, models
+
+
+def test_a_short_run_beats_chance_clearly(exported):
+    run, _ = exported
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert record["recipe"]["name"] == "debug" and record["seed"] == DEBUG.seed
+    assert len(record["manifest_sha256"]) == 64
+    assert record["metrics"]["test"]["WORLD"]["top1"] > 15 * CHANCE_PERCENT
+
+
+def test_export_writes_every_pack(exported):
+    _, models = exported
+    for region in ("WORLD", *REGIONS):
+        pack = packs.read(models / "packs" / f"{region}.safetensors")
+        assert pack.text.shape[1] == DEBUG.dim
+        assert np.isfinite(pack.text).all()
