@@ -31,6 +31,7 @@ pub struct Placed {
     corner: Seen,
     across: Seen,
     down: Seen,
+    reflective: bool,
 }
 
 /// Where the camera looks from, and how fast it moves while the shutter is open.
@@ -64,6 +65,7 @@ impl Board {
             corner: [left.0, camera.height_m - self.bottom_m - height, left.1],
             across: [end.0 - left.0, 0.0, end.1 - left.1],
             down: [0.0, height, 0.0],
+            reflective: self.reflective,
         }
     }
 }
@@ -112,7 +114,12 @@ impl Placed {
         let margin = 1.0 + smear / 2.0;
         let x = clamp_range(bounds.x0 - margin, bounds.x1 + margin, picture.width_px);
         let y = clamp_range(bounds.y0 - margin, bounds.y1 + margin, picture.height_px);
-        let grid = if longer < 60.0 || smear > 3.0 { 4 } else { 3 };
+        // Signs are what the picture is for; the rest may be a little rougher.
+        let grid = match (self.reflective, longer < 60.0 || smear > 3.0) {
+            (true, true) => 4,
+            (true, false) | (false, true) => 3,
+            (false, false) => 2,
+        };
         let samples = samples(grid);
         let shown_px = bounds.width().max(0.5);
         let level = texture.level(texture.width_px() / shown_px / grid as f32 * 1.5);

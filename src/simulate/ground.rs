@@ -128,7 +128,10 @@ impl Ground {
     }
 
     fn road(&self, lateral: f32, along: f32, grain: f32, length: f32, style: NationalStyle) -> Rgb {
-        let speck = self.fine.at(lateral * 38.0, along * 38.0) * fade(length, 0.06) * 16.0;
+        let speck = self.fine.at(lateral * 34.0, along * 6.0)
+            * fade(length, 0.5)
+            * fade(grain, 0.05)
+            * 13.0;
         let patch = self.coarse.at(lateral * 6.0, along * 0.8) * 5.0;
         // Wheels polish two tracks a lane.
         let wheel = ((lateral.abs() - 1.65).abs() - 0.75).abs();
@@ -161,22 +164,17 @@ impl Ground {
         let field = blend(FIELD, CROP, (plot * 6.0 - 0.6).clamp(0.0, 1.0));
         let verge = 1.0 - ((out - 7.5) / 1.5).clamp(0.0, 1.0);
         let base = blend(field, VERGE, verge);
-        let tuft = self.coarse.at(lateral * 7.0, along * 7.0) * fade(length, 1.2);
-        let blade = self.fine.at(lateral * 22.0, along * 22.0) * fade(length.max(grain), 0.12);
+        // Grain is finer across than along, as grass seen at a low angle and in motion is.
+        let tuft = self.coarse.at(lateral * 9.0, along * 4.0) * fade(length, 2.5);
+        let blade =
+            self.fine.at(lateral * 14.0, along * 3.0) * fade(length, 0.9) * fade(grain, 0.1);
         let shade =
-            1.0 + 0.22 * tuft + 0.20 * blade + 0.10 * self.coarse.at(along * 0.6, lateral * 0.6);
+            1.0 + 0.30 * tuft + 0.16 * blade + 0.10 * self.coarse.at(along * 0.6, lateral * 0.6);
         base.map(|c| (c * shade).clamp(0.0, 255.0))
     }
 
     fn sky(&self, right: f32, down: f32, camera: &Camera, heading: f32) -> Rgb {
         let up = -down;
-        let bearing = heading + right.atan();
-        let wave = |k: f32, phase: f32| (bearing * k + phase).sin();
-        let ridge =
-            0.016 + 0.007 * wave(5.0, 0.4) + 0.004 * wave(13.0, 1.9) + 0.0015 * wave(41.0, 0.2);
-        let wood =
-            0.007 + 0.0025 * wave(17.0, 2.2) + 0.0012 * wave(71.0, 0.9) + 0.0008 * wave(233.0, 0.1);
-        let below = |height: f32| ((height - up) * camera.focal_px + 0.5).clamp(0.0, 1.0);
         let rise = (up * 2.6).clamp(0.0, 1.0);
         let mut colour = blend(HAZE, ZENITH, rise);
         let far = 1.0 / (up.max(0.0) + 0.06);
@@ -186,10 +184,22 @@ impl Ground {
             + 0.4 * self.coarse.at(east * far * 31.0, north * far * 31.0);
         let cloud = (puff * 1.9).clamp(0.0, 1.0) * (up * 9.0).clamp(0.0, 1.0) * 0.8;
         colour = blend(colour, CLOUD, cloud);
+        if up > HIGHEST_RIDGE {
+            return colour;
+        }
+        let bearing = heading + right.atan();
+        let wave = |k: f32, phase: f32| (bearing * k + phase).sin();
+        let ridge = 0.016 + 0.007 * wave(5.0, 0.4) + 0.004 * wave(13.0, 1.9);
+        let wood = 0.007 + 0.0025 * wave(17.0, 2.2) + 0.0012 * wave(71.0, 0.9);
+        let tops = 0.0008 * wave(233.0, 0.1);
+        let below = |height: f32| ((height - up) * camera.focal_px + 0.5).clamp(0.0, 1.0);
         colour = blend(colour, FAR_HILL, below(ridge));
-        blend(colour, NEAR_WOOD, below(wood))
+        blend(colour, NEAR_WOOD, below(wood + tops))
     }
 }
+
+/// No hill reaches higher, as a share of its distance.
+const HIGHEST_RIDGE: f32 = 0.03;
 
 /// Land too far to be told apart has the colour of the woods in haze.
 const NEAR_WOOD_AT_HORIZON: Rgb = [118.0, 136.0, 112.0];
@@ -233,7 +243,7 @@ mod tests {
 
     #[test]
     fn dashes_far_away_become_an_even_grey() {
-        assert_eq!(dashes(2.0, 12.0, 4.0, 0.1), 1.0);
+        assert!((dashes(2.0, 12.0, 4.0, 0.1) - 1.0).abs() < 1e-4);
         assert_eq!(dashes(8.0, 12.0, 4.0, 0.1), 0.0);
         assert!((dashes(17.0, 12.0, 4.0, 120.0) - 1.0 / 3.0).abs() < 1e-3);
     }

@@ -7,6 +7,9 @@ use tiny_skia::{Path, PathBuilder, Pixmap, Rect};
 use super::noise::Random;
 use crate::draw::canvas::{Canvas, Rgb};
 
+/// Clumps of leaves in a crown.
+const LEAVES: u32 = 900;
+
 /// A tree with a round crown; width 0.7 of its height.
 pub fn tree(random: &mut Random) -> Option<Pixmap> {
     let mut canvas = Canvas::new(224, 320, 3.2)?;
@@ -14,23 +17,20 @@ pub fn tree(random: &mut Random) -> Option<Pixmap> {
     canvas.bar((35.0, 72.0), (25.0, 52.0), 2.0, Rgb(78, 62, 48));
     canvas.bar((35.0, 68.0), (46.0, 48.0), 2.0, Rgb(78, 62, 48));
     let tint = random.between(0.8, 1.15);
-    for step in 0..260 {
+    for step in 0..LEAVES {
         let (angle, reach) = (random.unit() * TAU, random.unit().sqrt());
-        let x = 35.0 + angle.cos() * reach * 27.0;
-        let y = 39.0 + angle.sin() * reach * 33.0;
+        let x = 35.0 + angle.cos() * reach * 28.0;
+        let y = 39.0 + angle.sin() * reach * 34.0;
         // Leaves laid on later are more to the light, which comes from the upper left.
-        let sun = 0.55 + 0.3 * step as f32 / 260.0 - 0.004 * (y - 39.0) - 0.003 * (x - 35.0);
-        let level = |v: f32| (v * sun * tint * random_near_one(random)).clamp(0.0, 255.0) as u8;
-        let mut channels = [74.0, 112.0, 44.0].into_iter().map(level);
-        let colour = Rgb(channels.next()?, channels.next()?, channels.next()?);
-        let radius = 2.0 + 3.5 * (1.0 - reach * 0.7);
+        let later = step as f32 / LEAVES as f32;
+        let sun = 0.5 + 0.4 * later - 0.006 * (y - 39.0) - 0.004 * (x - 35.0);
+        let shade = sun * tint * random.between(0.82, 1.18);
+        let level = |v: f32| (v * shade).clamp(0.0, 255.0) as u8;
+        let colour = Rgb(level(78.0), level(112.0), level(46.0));
+        let radius = 1.0 + 2.2 * (1.0 - reach * 0.6);
         canvas.fill(&PathBuilder::from_circle(x, y, radius)?, colour);
     }
     Some(canvas.into_pixmap())
-}
-
-fn random_near_one(random: &Random) -> f32 {
-    random.clone().between(0.9, 1.1)
 }
 
 /// The front of a house, 10 wide and 8 high.

@@ -13,6 +13,7 @@ mod output_events;
 mod output_schema;
 mod output_table;
 mod report_html;
+mod simulate;
 mod source_clips;
 mod source_contract;
 mod source_damage;
