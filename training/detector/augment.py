@@ -13,6 +13,7 @@ from .patches import Patch, distractor
 from .scenes import Scene, no_boxes
 
 PAD_VALUE = 114
+REGION_WEIGHT = {"US": 3.0}  # its white rectangles appear in no labelled frame
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class AugmentConfig:
     min_sign_px: float = 9.0
     aim_at_sign: float = 0.55  # share of crops cut around a sign
     aim_at_hard: float = 0.25  # and around background that was taken for one, where known
-    paste_share: float = 0.6
+    partly_labelled_share: float = 0.2  # of the crops around a sign
+    paste_share: float = 0.5
     distractor_share: float = 0.3
     flat_share: float = 0.04
 
@@ -49,10 +51,17 @@ class Augmenter:
     ):
         self.scenes = scenes
         self.photos = [photos[region] for region in sorted(photos)]
+        weights = np.array([REGION_WEIGHT.get(region, 1.0) for region in sorted(photos)])
+        self.region_share = weights / weights.sum()
         self.drawings = drawings
         self.config = config
         self.rng = np.random.default_rng(seed)
-        self.signs = [(scene, box) for scene in scenes for box in scene.boxes]
+        self.whole = [scene for scene in scenes if not scene.partly_labelled]
+        self.partial = [scene for scene in scenes if scene.partly_labelled]
+        self.signs = {
+            partly: [(s, box) for s in scenes if s.partly_labelled == partly for box in s.boxes]
+            for partly in (False, True)
+        }
         self.hard = [(scene, box) for scene in scenes for box in scene.hard]
 
     def draw(self) -> Crop:
@@ -79,19 +88,21 @@ class Augmenter:
         rng = self.rng
         if not self.photos or (self.drawings and rng.random() < 0.45):
             return self.drawings[rng.integers(len(self.drawings))]
-        region = self.photos[rng.integers(len(self.photos))]
+        region = self.photos[rng.choice(len(self.photos), p=self.region_share)]
         return region[rng.integers(len(region))]
 
     def _cut(self) -> Crop:
         rng, config = self.rng, self.config
         size = config.size_px
         kind, target = rng.random(), None
-        if self.signs and kind < config.aim_at_sign:
-            scene, target = self.signs[rng.integers(len(self.signs))]
+        partly = rng.random() < config.partly_labelled_share and bool(self.partial)
+        if self.signs[partly] and kind < config.aim_at_sign:
+            signs = self.signs[partly]
+            scene, target = signs[rng.integers(len(signs))]
         elif self.hard and kind < config.aim_at_sign + config.aim_at_hard:
             scene, target = self.hard[rng.integers(len(self.hard))]
         else:
-            scene = self.scenes[rng.integers(len(self.scenes))]
+            scene = self.whole[rng.integers(len(self.whole))]
         height, width = scene.image.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(config.min_scale), np.log(config.max_scale))))
         scale = max(scale, 0.85 * size / min(height, width))  # little padding
@@ -189,7 +200,9 @@ def _post(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
 
 
 def change_light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    if rng.random() < 0.8:
+    if rng.random() < 0.15:  # against the light, or at dusk
+        image = image * rng.uniform(0.25, 0.65)
+    elif rng.random() < 0.8:
         image = image * rng.uniform(0.65, 1.35) + rng.uniform(-20, 20)
         if rng.random() < 0.5:
             mean = image.mean()

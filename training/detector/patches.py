@@ -17,10 +17,11 @@ from .scenes import read_rgb
 SIGN_SHARE = {"BTSC": 0.83, "RTSD-r1": 0.95, "TSRD23": 0.92, "TT100K": 0.95, "PL-Suchta": 0.92}
 DEFAULT_SIGN_SHARE = 0.97
 PER_CLASS = 40
+PER_CLASS_US = 120  # few classes, and the only white upright rectangles
 MIN_CROP_PX = 18
 DRAWING_PX = 128
-DRAWN_FAMILIES = ("regulatory--", "warning--", "information--")
-NOT_DRAWN = ("street-name", "directions", "highway", "interstate", "stop-line", "lane-control")
+DRAWN_FAMILIES = ("regulatory--", "warning--")
+DRAWN_INFORMATION = ("pedestrians-crossing", "parking--", "motorway--", "living-street--")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def photographed(data: Path, seed: int) -> dict[str, list[Patch]]:
     rng = np.random.default_rng(seed)
     patches: dict[str, list[Patch]] = {}
     for (region, sign), members in sorted(by_class.items()):
-        for index in rng.permutation(len(members))[:PER_CLASS]:
+        most = PER_CLASS_US if region == "US" else PER_CLASS
+        for index in rng.permutation(len(members))[:most]:
             row = members[index]
             rgb = read_rgb(data / "crops" / row["path"])
             if min(rgb.shape[:2]) < MIN_CROP_PX:
@@ -59,7 +61,8 @@ def drawn(folder: Path) -> list[Patch]:
     files = [
         path
         for path in sorted((folder / "package" / "package_signs").glob("*.svg"))
-        if path.name.startswith(DRAWN_FAMILIES) and not any(w in path.name for w in NOT_DRAWN)
+        if path.name.startswith(DRAWN_FAMILIES)
+        or path.name.removeprefix("information--").startswith(DRAWN_INFORMATION)
     ]
     if not files:
         raise FileNotFoundError(f"{folder}: no package/package_signs/*.svg in it")
@@ -89,8 +92,8 @@ PLAIN_COLOURS: Sequence[tuple[int, int, int]] = (
 
 
 def distractor(rng: np.random.Generator) -> Patch:
-    """A lamp, a number plate, a board with writing, or a plain shape: must not be found."""
-    return (_lamp, _plate, _board, _plain)[rng.integers(4)](rng)
+    """A lamp, a number plate, a board, a plain shape, or a caption: must not be found."""
+    return (_lamp, _plate, _board, _plain, _caption)[rng.integers(5)](rng)
 
 
 def _lamp(rng: np.random.Generator) -> Patch:
@@ -138,6 +141,15 @@ def _plain(rng: np.random.Generator) -> Patch:
         corners = cv2.convexHull(rng.integers(0, size, (6, 2)).astype(np.int32))
         cv2.fillConvexPoly(alpha, corners, 1.0)
     return Patch((rgb * fade).astype(np.uint8), alpha, 1.0)
+
+
+def _caption(rng: np.random.Generator) -> Patch:
+    """Bare letters, as a camera burns them into its picture."""
+    alpha = np.zeros((34, int(rng.uniform(40, 240)), 3), np.uint8)
+    _write(alpha, rng, (3, 26), 0.9, (255, 255, 255))
+    ink = ((255, 255, 255), (240, 220, 60), (20, 20, 20))[rng.integers(3)]
+    rgb = np.full_like(alpha, ink)
+    return Patch(rgb, alpha[..., 0].astype(np.float32) / 255, 1.0)
 
 
 def _write(
