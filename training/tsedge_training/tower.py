@@ -26,7 +26,7 @@ NAME = "clip-vit-b16"
 SIZE_PX, DIM = 224, 512
 MEAN = 255 * np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = 255 * np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
-PER_CLASS = 9  # pictures a class; every third judges instead of teaching
+PER_CLASS = 6  # pictures a class; every third judges instead of teaching
 RIDGE = 30.0
 LICENCE = "MIT (code and CLIP weights of OpenAI); rows learned from data for research use"
 
@@ -69,15 +69,12 @@ def make(out: Path, root: Path, catalogue: Catalogue) -> None:
     )
     pictures = augment.plain(signs.images, SIZE_PX)
     teaching = ~signs.held_out
-    features = _features(source, pictures)
-    mean = features[teaching].mean(0)
-    embeddings = _unit(features - mean)
-
     encoder_file = out / "encoder.onnx"
-    wrap(source, encoder_file, mean)
-    check = OnnxEncoder(encoder_file)(pictures[:4])
-    if (check * embeddings[:4]).sum(1).min() < 0.999:
-        raise RuntimeError(f"{encoder_file}: the wrapped graph differs from the published one")
+    # The mean may be rough, but rows must come from the wrapped graph: another fusing of the same
+    # int8 graph moves its features (cosine .986).
+    wrap(source, encoder_file, _features(source, pictures[::5]).mean(0))
+    embeddings = OnnxEncoder(encoder_file)(pictures)
+
     pack = _pack(catalogue, embeddings[teaching], signs.keys[teaching])
     photographed = set(signs.keys[signs.source != bank.DRAWING])
     pack = calibrate.fit(pack, embeddings[signs.held_out], signs.take(signs.held_out), photographed)
