@@ -1,9 +1,13 @@
-//! Finds and loads the ONNX Runtime shared library, once a process.
+//! Finds and loads the ONNX Runtime shared library, once a process: later calls share the first one's.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// File name of the library.
 const LIBRARY: &str = "libonnxruntime.so";
+
+/// ONNX Runtime allows one environment a process.
+static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
 
 /// The loaded library.
 #[derive(Debug, Clone)]
@@ -50,6 +54,10 @@ impl OnnxRuntime {
         let Some(path) = looked.iter().find(|p| p.is_file()) else {
             return Err(RuntimeError::NotFound { looked });
         };
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return Ok(runtime.clone());
+        }
         let unusable = |reason: String| RuntimeError::Unusable {
             path: path.clone(),
             reason,
@@ -60,10 +68,12 @@ impl OnnxRuntime {
             .with_telemetry(false)
             .build()
             .map_err(|e| unusable(e.to_string()))?;
-        Ok(Self {
+        let runtime = Self {
             environment,
             path: absolute,
-        })
+        };
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
     }
 
     /// Where the library was found.

@@ -1,0 +1,21 @@
+//! Any text as a configuration file: no panic, and an error says where it is. What is accepted resolves to a plan
+//! within its limits or to an error, whatever the values.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tsedge::config::{ConfigFile, Plan};
+
+fuzz_target!(|text: &str| {
+    match ConfigFile::parse(text) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(config) => {
+            if let Ok(plan) = Plan::resolve(&config) {
+                assert!((1..=64).contains(&plan.threads));
+                assert!(!plan.providers.is_empty());
+                assert!(plan.detect.band.0 < plan.detect.band.1);
+                assert!(plan.detect.threshold <= plan.recognition.track.start_score);
+            }
+        }
+    }
+});
