@@ -49,7 +49,7 @@ impl Picture {
         let (luma, chroma) = data.split_at_mut(width * height);
         let (u, v) = chroma.split_at_mut(width * height / 4);
         for (out, pixel) in luma.iter_mut().zip(&self.pixels) {
-            *out = (dot(y_of, pixel.map(i32::from)) + 16 * ONE + ONE / 2 >> SHIFT) as u8;
+            *out = ((dot(y_of, pixel.map(i32::from)) + 16 * ONE + ONE / 2) >> SHIFT) as u8;
         }
         for cy in 0..height / 2 {
             let (upper, lower) = self.pixels[2 * cy * width..][..2 * width].split_at(width);
@@ -61,7 +61,7 @@ impl Picture {
                     lower[2 * cx + 1],
                 ];
                 let sum = std::array::from_fn(|c| four.iter().map(|p| i32::from(p[c])).sum());
-                let level = |of| ((dot(of, sum) >> 2) + 128 * ONE + ONE / 2 >> SHIFT) as u8;
+                let level = |of| (((dot(of, sum) >> 2) + 128 * ONE + ONE / 2) >> SHIFT) as u8;
                 u[cy * (width / 2) + cx] = level(u_of);
                 v[cy * (width / 2) + cx] = level(v_of);
             }

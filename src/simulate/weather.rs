@@ -50,7 +50,7 @@ impl Air {
             return 1.0;
         }
         let lit = 0.75 * (1.0 - self.light) * (1.0 - (distance_m / 90.0).min(1.0)).sqrt();
-        1.0 + lit / self.light.max(0.05) * 0.6
+        1.0 + lit / self.light.max(0.05)
     }
 
     /// Works on a picture in place.
@@ -71,17 +71,19 @@ impl Air {
 
     fn streaks(&self, picture: &mut Picture, random: &mut Random) {
         let (width, height) = (picture.width_px as f32, picture.height_px as f32);
+        // Drops gather light from the whole sky, so they darken less than the scene.
+        let glow = 0.3 + 0.7 * self.light.min(1.0);
         let count = (STREAKS * self.rain * width * height / 1e6) as usize;
         for _ in 0..count {
             let (x, y) = (random.unit() * width, random.unit() * height);
             let length = random.between(0.01, 0.05) * height;
             // Drops come towards the car: streaks lean away from the middle.
             let lean = (x / width - 0.5) * 0.5;
-            let cover = random.between(0.08, 0.3);
+            let cover = random.between(0.12, 0.45);
             for step in 0..length as usize {
                 let (px, py) = ((x + lean * step as f32) as usize, y as usize + step);
                 if px < picture.width_px && py < picture.height_px {
-                    let colour = STREAK.map(|c| c * self.light.min(1.0) * cover);
+                    let colour = STREAK.map(|c| c * glow * cover);
                     picture.blend(px, py, colour, cover);
                 }
             }
