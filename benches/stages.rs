@@ -10,7 +10,7 @@ use std::path::Path;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tsedge::config::{ConfigFile, Plan};
 use tsedge::detect::{Detection, Detections, Detector};
-use tsedge::frame::resample::{Resampler, Target};
+use tsedge::frame::resample::{Chroma, Resampler, Target};
 use tsedge::frame::{Frame, PixelFormat};
 use tsedge::model::OnnxRuntime;
 use tsedge::recognise::Encoder;
@@ -49,6 +49,11 @@ fn resample(c: &mut Criterion) {
                     height_px: height,
                     row_stride: width,
                     plane_stride: width * height,
+                    chroma: if what == "frame" {
+                        Chroma::Half
+                    } else {
+                        Chroma::Full
+                    },
                 };
                 resampler.rgb(&frame, bbox, &mut target);
             });

@@ -3,7 +3,7 @@
 mod decode;
 
 use crate::frame::Frame;
-use crate::frame::resample::{Resampler, Target};
+use crate::frame::resample::{Chroma, Resampler, Target};
 use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider};
 use crate::units::BoxPx;
 
@@ -121,6 +121,7 @@ impl Detector {
                 height_px: letterbox.height_px,
                 row_stride: width,
                 plane_stride: width * height,
+                chroma: Chroma::Half,
             },
         );
     }

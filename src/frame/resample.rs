@@ -23,14 +23,26 @@ pub struct Target<'a> {
     pub row_stride: usize,
     /// Bytes from a plane to the next.
     pub plane_stride: usize,
+    /// How much is made of a 4:2:0 frame's colour.
+    pub chroma: Chroma,
 }
 
-/// The taps of one axis: for output `i`, `weights[i * taps..][..count[i]]` over inputs from `first[i]`.
+/// How chroma comes to the target's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chroma {
+    /// Filtered to the target's size, as `training/` does: for crops.
+    Full,
+    /// Filtered to half the target's size, each sample used for four pixels: for whole frames.
+    Half,
+}
+
+/// The taps of one axis: output `i` is the sum of `weights[i * taps + k]` times input `first[i] + k`.
+/// Unused weights are zero, and every tap lies inside the input: rows of equal length are what the
+/// compiler can turn into vector code.
 #[derive(Debug, Default)]
 struct Axis {
     taps: usize,
     first: Vec<usize>,
-    count: Vec<usize>,
     weights: Vec<f32>,
 }
 
@@ -39,50 +51,44 @@ impl Axis {
     fn fill(&mut self, input: usize, from: f64, to: f64, out: usize) {
         let scale = (to - from) / out as f64;
         let support = scale.max(1.0);
-        self.taps = (support * 2.0).ceil() as usize + 1;
+        let most = (support * 2.0).ceil() as usize + 1;
+        self.taps = most.next_multiple_of(4).min(input);
         self.first.clear();
-        self.count.clear();
         self.weights.clear();
         self.weights.resize(self.taps * out, 0.0);
         for i in 0..out {
             let centre = from + (i as f64 + 0.5) * scale;
             // Pillow's rounding of the bounds, so that both use the same taps.
             let low = ((centre - support + 0.5).floor().max(0.0) as usize).min(input - 1);
-            let high = ((centre + support + 0.5).floor().max(0.0) as usize)
-                .clamp(low + 1, input)
-                .min(low + self.taps);
-            let row = &mut self.weights[i * self.taps..][..high - low];
+            let high = ((centre + support + 0.5).floor().max(0.0) as usize).clamp(low + 1, input);
+            let first = low.min(input - self.taps);
+            let row = &mut self.weights[i * self.taps..][..self.taps];
+            let used = &mut row[low - first..];
+            let used_len = used.len().min(high - low);
+            let used = &mut used[..used_len];
             let mut sum = 0.0;
-            for (k, weight) in row.iter_mut().enumerate() {
+            for (k, weight) in used.iter_mut().enumerate() {
                 let distance = ((low + k) as f64 + 0.5 - centre).abs() / support;
                 *weight = (1.0 - distance).max(0.0) as f32;
                 sum += *weight;
             }
             if sum > 0.0 {
-                row.iter_mut().for_each(|w| *w /= sum);
+                used.iter_mut().for_each(|w| *w /= sum);
             } else {
-                row[0] = 1.0;
+                used[0] = 1.0;
             }
-            self.first.push(low);
-            self.count.push(high - low);
+            self.first.push(first);
         }
     }
 
     fn taps(&self, i: usize) -> (usize, &[f32]) {
-        (
-            self.first[i],
-            &self.weights[i * self.taps..][..self.count[i]],
-        )
+        (self.first[i], &self.weights[i * self.taps..][..self.taps])
     }
 
-    /// The input range that any output touches.
+    /// The input range that any output touches: outputs go forward.
     fn span(&self) -> std::ops::Range<usize> {
-        let start = self.first.iter().copied().min().unwrap_or(0);
-        let end = (self.first.iter().zip(&self.count))
-            .map(|(f, c)| f + c)
-            .max()
-            .unwrap_or(0);
-        start..end
+        let start = self.first.first().copied().unwrap_or(0);
+        start..self.first.last().map_or(0, |last| last + self.taps)
     }
 }
 
@@ -94,8 +100,9 @@ pub struct Resampler {
     chroma_x: Axis,
     chroma_y: Axis,
     column_sums: Vec<f32>,
-    rows: [Vec<f32>; 3],
-    chroma_rows: [Vec<i16>; 3],
+    rows: [Vec<f32>; 4],
+    chroma_rows: [Vec<f32>; 2],
+    fixed_rows: [Vec<i16>; 3],
 }
 
 impl Resampler {
@@ -110,12 +117,12 @@ impl Resampler {
         let (y0, y1) = (f64::from(bbox.y0), f64::from(bbox.y1));
         let whole = bbox == BoxPx::new(0.0, 0.0, width as f32, height as f32)
             && (width, height) == (target.width_px, target.height_px);
-        if whole && frame.format() == PixelFormat::I420 {
-            return convert_same_size(frame, &mut self.chroma_rows, target);
+        if whole && target.chroma == Chroma::Half && frame.format() == PixelFormat::I420 {
+            return convert_same_size(frame, &mut self.fixed_rows, target);
         }
         self.x.fill(width, x0, x1, target.width_px);
         self.y.fill(height, y0, y1, target.height_px);
-        for row in &mut self.rows {
+        for row in self.rows.iter_mut().chain(&mut self.chroma_rows) {
             row.resize(target.width_px, 0.0);
         }
         match frame.format() {
@@ -129,37 +136,52 @@ impl Resampler {
         let (cw, ch) = frame.chroma_size();
         let (cw, ch) = (cw as usize, ch as usize);
         let [x0, y0, x1, y1] = edges.map(|e| e / 2.0);
-        self.chroma_x.fill(cw, x0, x1, target.width_px);
-        self.chroma_y.fill(ch, y0, y1, target.height_px);
+        let shared = match target.chroma {
+            Chroma::Full => 1,
+            Chroma::Half => 2,
+        };
+        let (columns, rows) = (
+            target.width_px.div_ceil(shared),
+            target.height_px.div_ceil(shared),
+        );
+        self.chroma_x.fill(cw, x0, x1, columns);
+        self.chroma_y.fill(ch, y0, y1, rows);
         let planes = frame.planes();
         let toward_rgb = YuvToRgb::new(frame.colour);
         let width = frame.width_px() as usize;
         for i in 0..target.height_px {
             let sums = &mut self.column_sums;
-            let [luma, u, v] = &mut self.rows;
+            let [luma, red_add, green_add, blue_add] = &mut self.rows;
             resample_row::<1>(planes[0], width, &self.x, self.y.taps(i), sums, [luma]);
-            resample_row::<1>(
-                planes[1],
-                cw,
-                &self.chroma_x,
-                self.chroma_y.taps(i),
-                sums,
-                [u],
-            );
-            resample_row::<1>(
-                planes[2],
-                cw,
-                &self.chroma_x,
-                self.chroma_y.taps(i),
-                sums,
-                [v],
-            );
-            let [red, green, blue] = target_rows(target, i);
-            for j in 0..red.len() {
-                let [r, g, b] = toward_rgb.float(luma[j], u[j], v[j]);
-                red[j] = to_u8(r);
-                green[j] = to_u8(g);
-                blue[j] = to_u8(b);
+            if i % shared == 0 {
+                let [u, v] = &mut self.chroma_rows;
+                let taps = self.chroma_y.taps(i / shared);
+                resample_row::<1>(
+                    planes[1],
+                    cw,
+                    &self.chroma_x,
+                    taps,
+                    sums,
+                    [&mut u[..columns]],
+                );
+                resample_row::<1>(
+                    planes[2],
+                    cw,
+                    &self.chroma_x,
+                    taps,
+                    sums,
+                    [&mut v[..columns]],
+                );
+                for j in 0..target.width_px {
+                    let [r, g, b] = toward_rgb.chroma(u[j / shared], v[j / shared]);
+                    (red_add[j], green_add[j], blue_add[j]) = (r, g, b);
+                }
+            }
+            let adds = [red_add, green_add, blue_add];
+            for (out, add) in target_rows(target, i).into_iter().zip(adds) {
+                for ((out, y), add) in out.iter_mut().zip(&*luma).zip(&*add) {
+                    *out = to_u8(toward_rgb.luma(*y) + add);
+                }
             }
         }
     }
@@ -168,7 +190,7 @@ impl Resampler {
     fn from_rgb(&mut self, frame: &Frame, target: &mut Target<'_>) {
         let width = frame.width_px() as usize;
         for i in 0..target.height_px {
-            let [r, g, b] = &mut self.rows;
+            let [r, g, b, _] = &mut self.rows;
             let sums = &mut self.column_sums;
             resample_row::<3>(
                 frame.data(),
@@ -208,26 +230,45 @@ fn resample_row<const C: usize>(
     x: &Axis,
     (first_row, row_weights): (usize, &[f32]),
     sums: &mut Vec<f32>,
-    mut out: [&mut Vec<f32>; C],
+    out: [&mut [f32]; C],
 ) {
     let span = x.span();
     sums.clear();
     sums.resize(span.len() * C, 0.0);
-    for (k, weight) in row_weights.iter().enumerate() {
+    for (k, weight) in row_weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
         let start = ((first_row + k) * width + span.start) * C;
         let row = &src[start..start + sums.len()];
         for (sum, value) in sums.iter_mut().zip(row) {
             *sum += weight * f32::from(*value);
         }
     }
-    for j in 0..out[0].len() {
-        let (first, weights) = x.taps(j);
-        let taps = &sums[(first - span.start) * C..][..weights.len() * C];
-        for (channel, row) in out.iter_mut().enumerate() {
-            row[j] = (weights.iter().enumerate())
-                .map(|(k, w)| w * taps[k * C + channel])
-                .sum();
+    for (channel, row) in out.into_iter().enumerate() {
+        match x.taps {
+            4 => along::<C, 4>(sums, span.start, x, channel, row),
+            8 => along::<C, 8>(sums, span.start, x, channel, row),
+            _ => along::<C, 0>(sums, span.start, x, channel, row),
         }
+    }
+}
+
+/// Along the row of one channel; `K` is the number of taps where it is known to the compiler, else 0.
+fn along<const C: usize, const K: usize>(
+    sums: &[f32],
+    start: usize,
+    x: &Axis,
+    channel: usize,
+    out: &mut [f32],
+) {
+    let taps = if K == 0 { x.taps } else { K };
+    for ((out, first), weights) in out
+        .iter_mut()
+        .zip(&x.first)
+        .zip(x.weights.chunks_exact(taps))
+    {
+        let values = &sums[(first - start) * C..][..taps * C];
+        *out = (weights.iter().zip(values.chunks_exact(C)))
+            .map(|(w, value)| w * value[channel])
+            .sum();
     }
 }
 
@@ -276,12 +317,17 @@ impl YuvToRgb {
         }
     }
 
-    fn float(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
-        let (y, u, v) = ((y - self.luma_offset) * self.luma, u - 128.0, v - 128.0);
+    fn luma(&self, y: f32) -> f32 {
+        (y - self.luma_offset) * self.luma
+    }
+
+    /// What chroma adds to red, green and blue.
+    fn chroma(&self, u: f32, v: f32) -> [f32; 3] {
+        let (u, v) = (u - 128.0, v - 128.0);
         [
-            y + self.red_v * v,
-            y + self.green_u * u + self.green_v * v,
-            y + self.blue_u * u,
+            self.red_v * v,
+            self.green_u * u + self.green_v * v,
+            self.blue_u * u,
         ]
     }
 
@@ -353,6 +399,7 @@ pub fn crop_rgb(frame: &Frame, bbox: BoxPx, long_side_px: u32) -> image::RgbImag
             height_px: height as usize,
             row_stride: width as usize,
             plane_stride: plane,
+            chroma: Chroma::Full,
         },
     );
     image::RgbImage::from_fn(width, height, |x, y| {
@@ -389,6 +436,7 @@ mod tests {
                 height_px: height,
                 row_stride: width,
                 plane_stride: width * height,
+                chroma: Chroma::Half,
             },
         );
         data
@@ -433,7 +481,11 @@ mod tests {
                     let data = frame.reset(PixelFormat::I420, 1, 1);
                     data.copy_from_slice(&[y, u, v]);
                     let got = whole(&frame, 1, 1);
-                    let want = YuvToRgb::new(colour).float(y.into(), u.into(), v.into());
+                    let want = {
+                        let of = YuvToRgb::new(colour);
+                        of.chroma(u.into(), v.into())
+                            .map(|add| of.luma(y.into()) + add)
+                    };
                     for (g, w) in got.iter().zip(want) {
                         let off = (f32::from(*g) - w.clamp(0.0, 255.0)).abs();
                         assert!(off <= 3.0, "{y} {u} {v} {colour:?}: {got:?} {want:?}");
@@ -453,6 +505,7 @@ mod tests {
             let mut data = vec![0; out * out * 3];
             Resampler::default().rgb(&frame, BoxPx::new(x0, y0, x0 + w, y0 + h), &mut Target {
                 data: &mut data, width_px: out, height_px: out, row_stride: out, plane_stride: out * out,
+                chroma: if out % 2 == 0 { Chroma::Half } else { Chroma::Full },
             });
             let luma = frame.planes()[0];
             let (low, high) = (luma.iter().min().unwrap(), luma.iter().max().unwrap());

@@ -1,7 +1,7 @@
 //! The image encoder: a box of a frame in, an embedding of unit length out.
 
 use crate::frame::Frame;
-use crate::frame::resample::{Resampler, Target};
+use crate::frame::resample::{Chroma, Resampler, Target};
 use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider};
 use crate::units::BoxPx;
 
@@ -72,6 +72,7 @@ impl Encoder {
                 height_px: self.height_px,
                 row_stride: self.width_px,
                 plane_stride: self.width_px * self.height_px,
+                chroma: Chroma::Full,
             },
         );
         self.model.input()

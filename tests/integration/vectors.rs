@@ -4,7 +4,7 @@
 
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use tsedge::frame::resample::{Resampler, Target};
+use tsedge::frame::resample::{Chroma, Resampler, Target};
 use tsedge::frame::{ColourMatrix, ColourSpec, Frame, PixelFormat};
 use tsedge::recognise::Encoder;
 use tsedge::units::BoxPx;
@@ -102,6 +102,7 @@ fn crops_agree_with_python_to_one_level() {
                 height_px: size,
                 row_stride: size,
                 plane_stride: size * size,
+                chroma: Chroma::Full,
             },
         );
         let off = found
