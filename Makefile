@@ -55,7 +55,7 @@ $(VENV)/ready: training/requirements.txt
 
 .PHONY: test-training
 test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torch; TSEDGE_DATA names the data folder)
-	cd training && ../$(PY) -m pytest -q
+	cd training && ../$(PY) -m pytest -q tests detector/tests
 
 .PHONY: lint
 lint: ## Format, clippy, ruff

@@ -55,9 +55,7 @@ def main() -> None:
         if found != wheel_sha256:
             sys.exit(f"{wheel.name}: sha256 is {found}, expected {wheel_sha256}: not installed")
         with zipfile.ZipFile(wheel) as archive:
-            (member,) = [
-                n for n in archive.namelist() if "/libonnxruntime.so" in n
-            ]
+            (member,) = [n for n in archive.namelist() if "/libonnxruntime.so" in n]
             part = folder / "libonnxruntime.so.part"
             part.write_bytes(archive.read(member))
         os.replace(part, library)
