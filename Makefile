@@ -37,6 +37,10 @@ demo: build ## Replay the bundled drive, from Germany to France, to a report
 test: setup ## Run the tests; needs nothing but this checkout
 	$(CARGO) test --locked
 
+.PHONY: test-ffmpeg
+test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
+	$(CARGO) test --locked --features ffmpeg --test integration -- source_
+
 .PHONY: need-data
 need-data:
 	@test -d "$${TSEDGE_DATA:-}" || { echo "TSEDGE_DATA must name the data folder (crops, frames, video, gps)" >&2; exit 1; }

@@ -14,4 +14,7 @@ need "a Rust toolchain, 1.95 or newer" "https://rustup.rs" "$cargo" --version
 need "a C++ compiler" "apt install g++, or your system's" c++ --version
 need "Python 3.9 or newer" "apt install python3" "$python" -c 'import sys; assert sys.version_info >= (3, 9)'
 need "pip" "apt install python3-pip" "$python" -m pip --version
+if [ "$(uname -m)" = x86_64 ] && ! command -v nasm >/dev/null; then
+    echo "note: without nasm the H.264 decoder is built without vector code and takes two to three times as long (apt install nasm)" >&2
+fi
 exit $missing
