@@ -90,6 +90,8 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            # 7-bit kernels: x86 cores without VNNI would overflow 16-bit sums with 8.
+            reduce_range=True,
             calibrate_method=CalibrationMethod.MinMax,
             # Box and score keep their own scales: they are joined as floats.
             nodes_to_exclude=[
