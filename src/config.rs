@@ -62,7 +62,8 @@ pub struct ModelsConfig {
 pub struct DetectConfig {
     /// The frame is scaled down until its longer side is at most this; the card's choice by default.
     pub long_side_px: Option<usize>,
-    /// Rows looked at, as shares of the height, `[top, bottom]`; all by default.
+    /// Rows looked at, as shares of the height, `[top, bottom]`; by default all but the lowest tenth,
+    /// where cameras show the bonnet and burn in their texts.
     pub band: Option<[f32; 2]>,
     /// Score that starts a track; the card's choice by default.
     pub score_threshold: Option<f32>,
@@ -218,7 +219,7 @@ fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan
     let Some(of_card) = card.spec.detector else {
         bail!("{}: no [detector] section", card.model_path.display());
     };
-    let [top, bottom] = config.band.unwrap_or([0.0, 1.0]);
+    let [top, bottom] = config.band.unwrap_or([0.0, 0.9]);
     if !(0.0 <= top && top < bottom && bottom <= 1.0) {
         bail!("detect.band is [{top}, {bottom}], expected 0 <= top < bottom <= 1");
     }

@@ -26,10 +26,14 @@ LOST_AFTER_S = 0.34
 CROPS_PER_FRAME = 8
 MIN_CROP_SIDE_PX = 12.0
 GROWTH = 1.15
-AGREEING = 2
-AGREEING_SPEED_LIMIT = 3
-AGREEING_TO_CORRECT = 5
+AGREEING = 4
+AGREEING_SPEED_LIMIT = 5
+AGREEING_TO_CORRECT = 8
 MIN_NAMED_SIDE_PX = 18.0
+
+RELIEF_PER_LOOK = 0.01
+MAX_RELIEF = 0.15
+BAND_BOTTOM = 0.9
 
 MIN_TRACK_IOU = 0.2
 
@@ -62,6 +66,8 @@ class Detector:
         self.outputs = card["outputs"]
         self.rule = card["detector"]
         width, height = frame_px
+        self.rows = round(height * BAND_BOTTOM / 2) * 2
+        height = self.rows
         self.scale = min(1.0, self.rule["long_side_px"] / max(width, height))
         self.size = (round(width * self.scale), round(height * self.scale))
         multiple = card["input"]["multiple_of_px"]
@@ -73,6 +79,7 @@ class Detector:
     def __call__(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (left, top, right, bottom in frame pixels) and scores."""
         width, height = self.size
+        frame = frame[: self.rows]
         small = frame if self.scale == 1.0 else shrink(frame, self.size)
         planar_rgb(small, self.canvas[0, :, :height, :width])
         names = [output["name"] for output in self.outputs]
@@ -138,8 +145,8 @@ class Bank:
         least, single = rule["min_probability"], rule.get("min_probability_of", {})
         self.min_probability = [single.get(key, least) for key in keys]
 
-    def name(self, embedding: np.ndarray) -> tuple[int | None, float]:
-        """The class this embedding is named as, if any, and the probability of the best class."""
+    def name(self, embedding: np.ndarray, relief: float) -> tuple[int | None, int, float]:
+        """The class this embedding is named as, if any, the best class, and its probability."""
         cosine = np.full(len(self.classes), -np.inf)
         cosine[self.present] = np.maximum.reduceat(self.rows @ embedding, self.starts)
         logits = self.scale * cosine + self.bias
@@ -147,10 +154,10 @@ class Bank:
         probability = float(1.0 / np.exp(logits - logits[best]).sum())
         named = (
             self.classes[best]["family"] not in ("background", "other_sign")
-            and probability >= self.min_probability[best]
+            and probability + relief >= self.min_probability[best]
             and cosine[best] >= self.min_cosine
         )
-        return (best if named else None), probability
+        return (best if named else None), best, probability
 
 
 @dataclass
@@ -166,6 +173,8 @@ class Track:
     largest_side_px: float = 0.0
     sum: np.ndarray | float = field(default=0.0)
     named: int | None = None
+    best: int | None = None
+    steady: int = 0
     agreeing: int = 0
     confirmed: int | None = None
 
@@ -240,8 +249,10 @@ def learn(track: Track, embedding: np.ndarray, bank: Bank) -> float | None:
     track.sum = track.sum + min(max((side / 32.0) ** 1.5, 0.1), 3.0) * track.score * embedding
     track.encoded += 1
     track.largest_side_px = max(track.largest_side_px, side)
-    before = track.named
-    track.named, probability = bank.name(track.sum / np.linalg.norm(track.sum))
+    before, relief = track.best, min(track.steady * RELIEF_PER_LOOK, MAX_RELIEF)
+    unit = track.sum / np.linalg.norm(track.sum)
+    track.named, track.best, probability = bank.name(unit, relief)
+    track.steady = track.steady + 1 if track.best == before else 1
     if track.named is None:
         track.agreeing = 0
         return None

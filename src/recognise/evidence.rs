@@ -29,9 +29,9 @@ pub struct ConfirmPlan {
 impl Default for ConfirmPlan {
     fn default() -> Self {
         Self {
-            agreeing: 2,
-            agreeing_speed_limit: 3,
-            agreeing_to_correct: 5,
+            agreeing: 4,
+            agreeing_speed_limit: 5,
+            agreeing_to_correct: 8,
             min_side_px: 18.0,
             relief_per_look: 0.01,
             max_relief: 0.15,

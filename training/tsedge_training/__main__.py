@@ -3,16 +3,32 @@
 import argparse
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from . import augment, bank, cards, catalogue, data, export, golden, packs, runs, tower, train
+from . import (
+    augment,
+    bank,
+    cards,
+    catalogue,
+    data,
+    export,
+    golden,
+    lookalikes,
+    packs,
+    rendered,
+    runs,
+    tower,
+    train,
+)
 from .evaluate import OnnxEncoder
 from .paths import MODELS, data_root
 from .recipes import RECIPES, Recipe
 
 CALIBRATION_PICTURES = 600
+LOOKALIKES = 500
 LOST_TOP1_PERCENT = 0.1  # more than this, and int8 is not shipped
 
 
@@ -23,6 +39,9 @@ def main() -> None:
     args.add_argument("--recipe", choices=RECIPES, required=True)
     args.add_argument("--out", type=Path, required=True)
     args.add_argument("--start", type=Path, help="folder of an earlier run to go on from")
+    args.add_argument("--rendered", type=Path, help="folder of `tsedge simulate --crops`")
+    args.add_argument("--images", type=int, help="pictures to see, instead of the recipe's number")
+    args.add_argument("--learning-rate", type=float, help="instead of the recipe's")
     args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--models", type=Path, default=MODELS)
@@ -30,7 +49,13 @@ def main() -> None:
     args.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
     if chosen.command == "train":
-        run_training(RECIPES[chosen.recipe], chosen.out, chosen.start)
+        recipe = RECIPES[chosen.recipe]
+        recipe = replace(
+            recipe,
+            images=chosen.images or recipe.images,
+            learning_rate=chosen.learning_rate or recipe.learning_rate,
+        )
+        run_training(recipe, chosen.out, chosen.start, chosen.rendered)
     elif chosen.command == "export":
         run_export(chosen.run, chosen.models)
     elif chosen.command == "tower":
@@ -43,18 +68,23 @@ def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
     )
 
 
-def run_training(recipe: Recipe, out: Path, start: Path | None) -> None:
+def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | None) -> None:
     root, prompts = data_root(), catalogue.load()
     out.mkdir(parents=True, exist_ok=True)
+    more = {"started_from": runs.read(start) if start else None}
     pictures = load_bank(recipe, prompts)
+    rng = np.random.default_rng(recipe.seed)
+    pictures = lookalikes.added_to(pictures, LOOKALIKES, rng)
+    if drawn:
+        pictures = bank.with_rendered(pictures, drawn, set(prompts.keys()))
+        more["rendered"] = rendered.fingerprint(drawn)
     model = train.train(
         recipe, prompts, pictures.take(~pictures.held_out),
         log=lambda line: print(line, flush=True), start=start and start / "model.pt",
         checkpoint=out / "checkpoint.pt",
     )  # fmt: skip
     train.save(model, out / "model.pt")
-    earlier = runs.read(start) if start else None
-    runs.write(out, recipe, prompts, root, {"started_from": earlier})
+    runs.write(out, recipe, prompts, root, more)
 
 
 def run_export(run: Path, models: Path) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import data, drawings, own_signs
+from . import clutter, data, drawings, own_signs, rendered
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .paths import CACHE
 
 DROPPED = Path(__file__).with_name("dropped.txt")
-PHOTO, FRAME_SIGN, DRAWING, EMPTY = range(4)
+PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED = range(5)
+CLUTTER_PER_EMPTY = 0.8
+THREE_DIGITS = {f"speed_limit_{value}" for value in (100, 110, 120, 130)}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class _Builder:
 def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
     """`per_class` composites of drawings a class, `empty` pictures without a sign."""
     recipe = json.dumps([catalogue.keys(), per_class, empty, seed, data.manifest_sha256(root)])
-    own_code = b"".join(Path(m.__file__).read_bytes() for m in (data, drawings, own_signs))
+    own_code = b"".join(Path(m.__file__).read_bytes() for m in (clutter, data, drawings, own_signs))
     own_code += Path(__file__).read_bytes() + drawings.MAP.read_bytes()
     own_code += DROPPED.read_bytes()
     file = CACHE / f"bank-{hashlib.sha256(recipe.encode() + own_code).hexdigest()[:16]}.npz"
@@ -62,15 +64,27 @@ def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int
         return Bank(**columns)
 
 
+def with_rendered(bank: Bank, folder: Path, keys: set[str]) -> Bank:
+    """The bank and the program's own drawings, all of them to train on."""
+    builder = _Builder()
+    for image, key, region in rendered.read(folder, keys):
+        builder.add(image, key, region, RENDERED, False)
+    more = vars(builder.bank())
+    return Bank(**{name: np.concatenate([part, more[name]]) for name, part in vars(bank).items()})
+
+
 def build(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
     rng = np.random.default_rng(seed)
     builder = _Builder()
     _add_photos(builder, root, set(catalogue.keys()))
     scenes = _scenes(root)
-    _add_frame_signs(builder, root, scenes, rng)
+    streets = _streets(root)
+    _add_frame_signs(builder, scenes, streets, rng)
     official = drawings.official(set(catalogue.keys()))
     _add_drawings(builder, catalogue, official, scenes, rng, per_class)
     _add_empty(builder, official, scenes, rng, empty)
+    places = scenes + [street[:3] for street in streets]
+    _add_clutter(builder, places, rng, round(CLUTTER_PER_EMPTY * empty))
     return builder.bank()
 
 
@@ -94,17 +108,22 @@ def _scenes(root):
     ]
 
 
-def _add_frame_signs(builder, root, scenes, rng):
+def _streets(root):
+    """Street photos as (name, RGB, boxes, classes of the source, region)."""
+    return [
+        (f"{folder}/{f.path.stem}", data.read_rgb(f.path), f.boxes, classes, region)
+        for folder, classes, region in (
+            ("roadsign877", data.ROADSIGN_CLASSES, -1),
+            ("france_phone", data.FRANCE_CLASSES, data.REGIONS.index("FR")),
+        )
+        for f in data.frames(root, folder)
+    ]
+
+
+def _add_frame_signs(builder, scenes, streets, rng):
     """Boxed signs of the road frames, thrice each, as a detector would see them: jittered."""
     labelled = [(name, image, boxes, data.GTSDB_CLASSES, 0) for name, image, boxes in scenes]
-    for folder, classes, region in (
-        ("roadsign877", data.ROADSIGN_CLASSES, -1),
-        ("france_phone", data.FRANCE_CLASSES, data.REGIONS.index("FR")),
-    ):
-        for frame in data.frames(root, folder):
-            name = f"{folder}/{frame.path.stem}"
-            labelled.append((name, data.read_rgb(frame.path), frame.boxes, classes, region))
-    for name, image, boxes, classes, region in labelled:
+    for name, image, boxes, classes, region in labelled + streets:
         for box, source_class in boxes:
             if source_class not in classes or min(box[2:]) < 10:
                 continue
@@ -131,7 +150,7 @@ def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
     for key, variants in by_class.items():
         count = per_class * 8 if key == OTHER_SIGN else per_class
         if key.startswith("speed_limit_"):
-            count = per_class * 2
+            count = per_class * (3 if key in THREE_DIGITS else 2)
         for i in range(count):
             rgba, region = variants[i % len(variants)]
             name, scene, _ = scenes[rng.integers(len(scenes))]
@@ -148,7 +167,8 @@ def _own_drawings(catalogue, rng):
     for sign in catalogue.world.classes:
         if sign.family != "speed_limit":
             continue
-        makers = [(own_signs.speed_ring, -1, 14), (own_signs.speed_led, -1, 3)]
+        rings = 28 if sign.key in THREE_DIGITS else 14
+        makers = [(own_signs.speed_ring, -1, rings), (own_signs.speed_led, -1, 3)]
         if sign.key in japanese:
             makers.append((own_signs.speed_ring_jp, regions["JP"], 5))
         if sign.key in american:
@@ -193,6 +213,13 @@ def _add_empty(builder, official, scenes, rng, count):
         else:
             picture = data.cut(scene, _beside(boxes[rng.integers(len(boxes))][0], rng))
         builder.add(picture, BACKGROUND, -1, EMPTY, kept)
+
+
+def _add_clutter(builder, places, rng, count):
+    for _ in range(count):
+        name, scene, boxes = places[rng.integers(len(places))]
+        picture = clutter.patch(scene, boxes, rng)
+        builder.add(picture, BACKGROUND, -1, EMPTY, data.held_out(name))
 
 
 def scenery_box(scene, boxes, rng, striking):

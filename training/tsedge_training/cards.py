@@ -48,10 +48,13 @@ dim = {dim}
 def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
     """Card of the trained encoder; `record` is its run.json."""
     photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
-    seen = recipe.images
-    earlier = record.get("started_from")
-    if earlier:
+    seen, earlier = 0, record
+    while earlier:
         seen += earlier["recipe"]["images"]
+        earlier = earlier.get("started_from")
+    drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
+    if "rendered" in record:
+        drawings += "; own drawings of `tsedge simulate --crops`"
     tests = "\n".join(
         f"{region} = {{ crops = {m['crops']}, top1_percent = {m['top1']}, "
         f"macro_f1_percent = {m['macro_f1']}, ece = {m['ece']}, "
@@ -70,7 +73,7 @@ pictures_seen = {seen}
 precision = "{metrics["precision"]["shipped"]}"
 cosine_int8_to_fp32 = {metrics["precision"]["cosine_mean"]}
 text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection"
-drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
+drawings = "{drawings}"
 photos_terms = "partly research use only; no picture is part of this file"
 photos = [
 {photos}

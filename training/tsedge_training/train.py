@@ -15,16 +15,16 @@ from torch import nn
 
 from . import text
 from .augment import augment
-from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, Bank
+from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, RENDERED, Bank
 from .catalogue import Catalogue
 from .data import ANY_SPEED_LIMIT, REGIONS
 from .matching import RowTable, class_scores, drop_rows, row_table
 from .net import Encoder, TextHead
 from .recipes import Recipe
 
-SHARES = {PHOTO: 0.52, FRAME_SIGN: 0.06, DRAWING: 0.22, EMPTY: 0.20}
+SHARES = {PHOTO: 0.47, FRAME_SIGN: 0.05, DRAWING: 0.16, EMPTY: 0.24, RENDERED: 0.08}
 SMOOTHING = 0.05
-SPEED_LIMIT_WEIGHT = 2.0
+SPEED_LIMIT_WEIGHT = 3.5
 ROW_DROPOUT = 0.3
 EMA_DECAY = 0.999
 
