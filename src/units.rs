@@ -103,15 +103,20 @@ impl BoxPx {
         ((self.x0 + self.x1) / 2.0, (self.y0 + self.y1) / 2.0)
     }
 
-    /// Intersection over union, 0 to 1.
-    pub fn iou(&self, other: &Self) -> f32 {
-        let inter = Self::new(
+    /// Area of the overlap with another box.
+    pub fn intersection(&self, other: &Self) -> f32 {
+        Self::new(
             self.x0.max(other.x0),
             self.y0.max(other.y0),
             self.x1.min(other.x1),
             self.y1.min(other.y1),
         )
-        .area();
+        .area()
+    }
+
+    /// Intersection over union, 0 to 1.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let inter = self.intersection(other);
         let union = self.area() + other.area() - inter;
         if union > 0.0 { inter / union } else { 0.0 }
     }

@@ -46,7 +46,15 @@ impl Level {
     }
 }
 
-/// Greedy non-maximum suppression: best first, overlaps above `max_iou` dropped.
+/// A box with so much of itself inside a better one, or the other way round, is the same sign again.
+const MAX_INSIDE: f32 = 0.8;
+
+fn same_sign(a: &BoxPx, b: &BoxPx, max_iou: f32) -> bool {
+    a.iou(b) > max_iou || a.intersection(b) > MAX_INSIDE * a.area().min(b.area())
+}
+
+/// Greedy non-maximum suppression: best first; boxes that overlap by more than `max_iou`, or lie in
+/// one another, are dropped.
 pub(super) fn suppress(candidates: &mut [Detection], max_iou: f32, out: &mut Detections) {
     out.clear();
     // A total order with the position as tie-break, so that equal scores never swap between runs.
@@ -57,9 +65,9 @@ pub(super) fn suppress(candidates: &mut [Detection], max_iou: f32, out: &mut Det
             .then(place(a).1.total_cmp(&place(b).1))
     });
     for candidate in candidates.iter() {
-        if out
+        if !out
             .iter()
-            .all(|kept| kept.bbox.iou(&candidate.bbox) <= max_iou)
+            .any(|kept| same_sign(&kept.bbox, &candidate.bbox, max_iou))
             && out.push(*candidate).is_err()
         {
             return;
@@ -128,10 +136,10 @@ mod tests {
             prop_assert_eq!(kept.is_empty(), all.is_empty());
             if let Some(first) = kept.first() { prop_assert_eq!(first.score, best); }
             for (i, a) in kept.iter().enumerate() {
-                for b in &kept[..i] { prop_assert!(a.bbox.iou(&b.bbox) <= max_iou); }
+                for b in &kept[..i] { prop_assert!(!same_sign(&a.bbox, &b.bbox, max_iou)); }
             }
             if kept.len() < MAX_DETECTIONS {
-                for d in &all { prop_assert!(kept.iter().any(|k| k == d || k.bbox.iou(&d.bbox) > max_iou)); }
+                for d in &all { prop_assert!(kept.iter().any(|k| k == d || same_sign(&k.bbox, &d.bbox, max_iou))); }
             }
         }
     }

@@ -115,10 +115,12 @@ impl Resampler {
         let bbox = inside(bbox, frame);
         let (x0, x1) = (f64::from(bbox.x0), f64::from(bbox.x1));
         let (y0, y1) = (f64::from(bbox.y0), f64::from(bbox.y1));
-        let whole = bbox == BoxPx::new(0.0, 0.0, width as f32, height as f32)
-            && (width, height) == (target.width_px, target.height_px);
-        if whole && target.chroma == Chroma::Half && frame.format() == PixelFormat::I420 {
-            return convert_same_size(frame, &mut self.fixed_rows, target);
+        let unscaled = (bbox.width(), bbox.height())
+            == (target.width_px as f32, target.height_px as f32)
+            && [bbox.x0, bbox.y0].iter().all(|edge| edge % 2.0 == 0.0);
+        if unscaled && target.chroma == Chroma::Half && frame.format() == PixelFormat::I420 {
+            let corner = (bbox.x0 as usize, bbox.y0 as usize);
+            return convert_same_size(frame, corner, &mut self.fixed_rows, target);
         }
         self.x.fill(width, x0, x1, target.width_px);
         self.y.fill(height, y0, y1, target.height_px);
@@ -345,32 +347,38 @@ impl YuvToRgb {
     }
 }
 
-/// The whole frame at its own size: integers only, each chroma sample for its four pixels.
+/// A box with even corners at its own size: integers only, each chroma sample for its four pixels.
 ///
 /// What a chroma row adds to red, green and blue is worked out once for its two luma rows, in rows of
 /// `i16` that the compiler turns into vector code.
-fn convert_same_size(frame: &Frame, chroma_rows: &mut [Vec<i16>; 3], target: &mut Target<'_>) {
+fn convert_same_size(
+    frame: &Frame,
+    (left, top): (usize, usize),
+    adds: &mut [Vec<i16>; 3],
+    target: &mut Target<'_>,
+) {
     let [luma, u, v] = frame.planes();
-    let width = target.width_px;
-    let chroma_width = width.div_ceil(2);
+    let luma_stride = frame.width_px() as usize;
+    let chroma_stride = frame.chroma_size().0 as usize;
+    let chroma_width = target.width_px.div_ceil(2);
     let [offset, ky, rv, gu, gv, bu] = YuvToRgb::new(frame.colour).fixed();
-    for row in chroma_rows.iter_mut() {
+    for row in adds.iter_mut() {
         row.resize(chroma_width * 2, 0);
     }
     for i in 0..target.height_px {
         if i % 2 == 0 {
-            let u_row = &u[i / 2 * chroma_width..][..chroma_width];
-            let v_row = &v[i / 2 * chroma_width..][..chroma_width];
-            let [red, green, blue] = &mut *chroma_rows;
-            for (k, (u, v)) in u_row.iter().zip(v_row).enumerate() {
+            let at = (top + i) / 2 * chroma_stride + left / 2;
+            let [red, green, blue] = &mut *adds;
+            let samples = u[at..][..chroma_width].iter().zip(&v[at..][..chroma_width]);
+            for (k, (u, v)) in samples.enumerate() {
                 let (u, v) = (i16::from(*u) - 128, i16::from(*v) - 128);
                 red[2 * k..2 * k + 2].fill(rv * v);
                 green[2 * k..2 * k + 2].fill(gu * u + gv * v);
                 blue[2 * k..2 * k + 2].fill(bu * u);
             }
         }
-        let y_row = &luma[i * width..][..width];
-        for (out, add) in target_rows(target, i).into_iter().zip(&*chroma_rows) {
+        let y_row = &luma[(top + i) * luma_stride + left..][..target.width_px];
+        for (out, add) in target_rows(target, i).into_iter().zip(&*adds) {
             for ((out, y), add) in out.iter_mut().zip(y_row).zip(add) {
                 let y = (i16::from(*y) - offset) * ky;
                 *out = ((y.saturating_add(*add).saturating_add(32)) >> 6).clamp(0, 255) as u8;
@@ -449,6 +457,26 @@ mod tests {
         let luma = frame.planes()[0];
         for plane in rgb.chunks(33 * 17) {
             assert_eq!(plane, luma);
+        }
+    }
+
+    #[test]
+    fn a_band_is_the_same_rows_of_the_whole() {
+        let frame = grey_ramp(33, 18, true);
+        let all = whole(&frame, 33, 18);
+        let mut band = vec![0; 33 * 10 * 3];
+        let mut target = Target {
+            data: &mut band,
+            width_px: 33,
+            height_px: 10,
+            row_stride: 33,
+            plane_stride: 330,
+            chroma: Chroma::Half,
+        };
+        let rows = BoxPx::new(0.0, 4.0, 33.0, 14.0);
+        Resampler::default().rgb(&frame, rows, &mut target);
+        for (plane, whole) in band.chunks(330).zip(all.chunks(33 * 18)) {
+            assert_eq!(plane, &whole[33 * 4..33 * 14]);
         }
     }
 
