@@ -31,8 +31,8 @@ impl Default for ConfirmPlan {
         Self {
             agreeing: 4,
             agreeing_speed_limit: 5,
-            agreeing_to_correct: 8,
-            min_side_px: 18.0,
+            agreeing_to_correct: 5,
+            min_side_px: 20.0,
             relief_per_look: 0.01,
             max_relief: 0.15,
         }
@@ -189,23 +189,31 @@ impl Evidence {
             return Verdict::Open;
         }
         self.rematch(bank, plan.relief(self.steady));
-        // The embeddings agreed with each other before; the new bank only reads them differently.
+        // The embeddings agreed with each other before; the new bank only reads them differently. What
+        // the old bank confirmed is no evidence against that.
         self.agreeing = match self.best.naming {
             Naming::Sign(_) => self.encoded,
             _ => 0,
         };
-        self.judge(plan)
+        let before = self.confirmed.take();
+        let verdict = self.judge(plan);
+        match (&before, &self.confirmed) {
+            (Some(a), Some(b)) if a.key == b.key => Verdict::Open,
+            (_, None) => {
+                self.confirmed = before;
+                Verdict::Open
+            }
+            _ => verdict,
+        }
     }
 
     fn judge(&mut self, plan: &ConfirmPlan) -> Verdict {
         let Naming::Sign(class) = &self.best.naming else {
             return Verdict::Open;
         };
-        if let Some(confirmed) = &mut self.confirmed
+        if let Some(confirmed) = &self.confirmed
             && confirmed.key == class.key
         {
-            // After a swap the same class may have another national code and unit.
-            *confirmed = Arc::clone(class);
             return Verdict::Open;
         }
         let needed = plan.needed(class, self.confirmed.is_some());

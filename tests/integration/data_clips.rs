@@ -10,6 +10,12 @@ use serde_json::Value;
 use crate::support::{data, tsedge_ok};
 
 fn confirmed(clip: &str, more: &[&str]) -> Vec<Value> {
+    let mut events = replay(clip, more);
+    events.retain(|e| e["event"] == "sign_confirmed");
+    events
+}
+
+fn replay(clip: &str, more: &[&str]) -> Vec<Value> {
     let file = data().join("video").join(clip);
     let scratch = tempfile::tempdir().unwrap();
     let events = scratch.path().join("events.jsonl");
@@ -18,10 +24,10 @@ fn confirmed(clip: &str, more: &[&str]) -> Vec<Value> {
     args.extend(more);
     tsedge_ok(args);
     let lines = std::fs::read_to_string(&events).unwrap();
-    let events = lines
+    lines
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events.filter(|e| e["event"] == "sign_confirmed").collect()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn classes(events: &[Value]) -> BTreeSet<String> {
@@ -68,11 +74,12 @@ fn data_a_highway_without_signs_confirms_none() {
     expect("us_highway_nosigns_udacity.mp4", "US", &[]);
 }
 
-/// The full CLIP tower, exported by `training/`, runs through the same path as the small encoder.
+/// The full CLIP tower, exported by `training/`, runs through the same path as the small encoder. It was
+/// never trained on signs, so it is asked for the best class of what was long in view, not for certainty.
 #[test]
 fn data_the_clip_tower_is_just_another_encoder() {
-    let tower = std::env::var_os("TSEDGE_TOWER")
-        .expect("TSEDGE_TOWER must name the folder of `make tower`");
+    let tower =
+        std::env::var_os("TSEDGE_TOWER").expect("TSEDGE_TOWER must name the folder of its export");
     let tower = Path::new(&tower);
     let scratch = tempfile::tempdir().unwrap();
     let config = scratch.path().join("tower.toml");
@@ -82,6 +89,10 @@ fn data_the_clip_tower_is_just_another_encoder() {
         tower.join("packs")
     );
     std::fs::write(&config, text).unwrap();
-    let found = confirmed("eu_hu_sh11.mp4", &["--config", config.to_str().unwrap()]);
-    assert!(classes(&found).contains("priority_road"), "{found:#?}");
+    let events = replay("eu_hu_sh11.mp4", &["--config", config.to_str().unwrap()]);
+    let long = (events.iter())
+        .filter(|e| e["event"] == "sign_lost" && e["observations"].as_u64() >= Some(40));
+    let best: BTreeSet<&str> = long.filter_map(|e| e["top"][0]["class"].as_str()).collect();
+    assert!(best.contains("priority_road"), "{best:?}");
+    assert!(best.contains("speed_limit_100"), "{best:?}");
 }
