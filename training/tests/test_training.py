@@ -18,7 +18,7 @@ CHANCE_PERCENT = 100 / 91
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     run, models = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("models")
-    commands.run_training(DEBUG, run, start=None)
+    commands.run_training(DEBUG, run, start=None, drawn=None)
     commands.run_export(run, models)
     return run, models
 
