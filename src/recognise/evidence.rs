@@ -146,11 +146,6 @@ impl Evidence {
         }
     }
 
-    /// The class confirmed so far.
-    pub fn confirmed(&self) -> Option<&Arc<ClassInfo>> {
-        self.confirmed.as_ref()
-    }
-
     /// The match of the fused embedding.
     pub fn best(&self) -> &Match {
         &self.best

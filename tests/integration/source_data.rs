@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use tsedge::source::{OpenOptions, open};
 
 use crate::source_clips::play;
+use crate::support::data;
 
 fn recording(name: &str) -> PathBuf {
-    let folder = std::env::var_os("TSEDGE_DATA")
-        .expect("TSEDGE_DATA must name the folder that holds video/");
-    PathBuf::from(folder).join("video").join(name)
+    data().join("video").join(name)
 }
 
 #[test]
