@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::{HealthState, Reasons};
 use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
 
 /// The kind of a sign class.
@@ -161,6 +162,21 @@ pub struct RegionEvent {
     pub position_deg: Option<(f64, f64)>,
 }
 
+/// The unit's health changed, or something about it is worth telling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthEvent {
+    /// When.
+    pub time: Timestamp,
+    /// After which frame.
+    pub frame: u64,
+    /// The state now.
+    pub state: HealthState,
+    /// All reasons that stand now.
+    pub reasons: Reasons,
+    /// What happened, in words, e.g. why a pack was refused.
+    pub detail: Option<Arc<str>>,
+}
+
 /// How long a stage took, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct StageTime {
@@ -204,6 +220,8 @@ pub enum Event {
     SpeedLimit(SpeedAdvice),
     /// The region changed.
     Region(RegionEvent),
+    /// The health changed.
+    Health(HealthEvent),
     /// The run ended.
     Summary(Summary),
 }

@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order the data flows; each uses only those above it.
 
+pub mod health;
 pub mod units;
 
 pub mod frame;

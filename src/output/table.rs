@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 
 use super::Output;
-use crate::event::{AdviceState, Event, RegionEvent, SignEvent, SpeedAdvice};
+use crate::event::{AdviceState, Event, HealthEvent, RegionEvent, SignEvent, SpeedAdvice};
+use crate::health::HealthState;
 use crate::units::Timestamp;
 
 /// Prints one line, without the line feed; may go through a progress bar.
@@ -84,6 +85,24 @@ impl Table {
         self.print_row(Style::Cyan)
     }
 
+    fn health(&mut self, e: &HealthEvent) -> io::Result<()> {
+        let mut text = match e.state {
+            HealthState::Init => String::from("! starting"),
+            HealthState::Normal => String::from("! normal"),
+            HealthState::Degraded => format!("! degraded: {}", e.reasons),
+            HealthState::Fault => format!("! fault: {}", e.reasons),
+        };
+        if let Some(detail) = &e.detail {
+            let _ = write!(text, ": {detail}");
+        }
+        let text: String = (text.chars())
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect();
+        self.row.clear();
+        let _ = write!(self.row, "{:>8}  {text}", minutes(e.time));
+        self.print_row(Style::Red)
+    }
+
     fn columns(
         &mut self,
         time: Timestamp,
@@ -113,6 +132,7 @@ impl Output for Table {
             Event::SignConfirmed(e) => self.sign(e),
             Event::SpeedLimit(e) => self.speed_limit(e),
             Event::Region(e) => self.region(e),
+            Event::Health(e) => self.health(e),
             // A person wants the named signs; the closing text is `report::summary_text`.
             Event::SignSeen(_) | Event::SignLost(_) | Event::Summary(_) => Ok(()),
         }
@@ -129,6 +149,7 @@ enum Style {
     Dim,
     Green,
     Cyan,
+    Red,
 }
 
 impl Style {
@@ -139,6 +160,7 @@ impl Style {
             Self::Dim => 2,
             Self::Green => 32,
             Self::Cyan => 36,
+            Self::Red => 31,
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use proptest::option;
 use proptest::prelude::*;
 use tsedge::event::{
-    AdviceState, Candidate, ClassInfo, Event, Family, Naming, RegionEvent, SignEvent, SpeedAdvice,
-    Summary,
+    AdviceState, Candidate, ClassInfo, Event, Family, HealthEvent, Naming, RegionEvent, SignEvent,
+    SpeedAdvice, Summary,
 };
+use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
 
 pub fn region(code: &str) -> RegionCode {
@@ -85,6 +86,22 @@ pub fn one_of_each() -> Vec<Event> {
         Event::SpeedLimit(advice(AdviceState::Expired, None)),
         Event::SignLost(sign(Naming::UnknownSign)),
         Event::SignLost(sign(Naming::NotASign)),
+        Event::Health(HealthEvent {
+            time: Timestamp::from_seconds(3.0),
+            frame: 90,
+            state: HealthState::Degraded,
+            reasons: [Reason::NoPosition, Reason::PackRefused]
+                .into_iter()
+                .collect(),
+            detail: Some("DE.safetensors: truncated".into()),
+        }),
+        Event::Health(HealthEvent {
+            time: Timestamp::from_seconds(3.1),
+            frame: 93,
+            state: HealthState::Normal,
+            reasons: Reasons::NONE,
+            detail: None,
+        }),
         Event::Summary(Summary {
             time: Timestamp::from_seconds(3.5),
             frames: 105,
@@ -222,6 +239,27 @@ fn any_region_change() -> impl Strategy<Value = RegionEvent> {
         )
 }
 
+fn any_health() -> impl Strategy<Value = HealthEvent> {
+    (
+        (any_time(), any::<u64>()),
+        prop_oneof![
+            Just(HealthState::Init),
+            Just(HealthState::Normal),
+            Just(HealthState::Degraded),
+            Just(HealthState::Fault)
+        ],
+        proptest::sample::subsequence(Reason::ALL.to_vec(), 0..=Reason::ALL.len()),
+        option::of(any::<String>()),
+    )
+        .prop_map(|((time, frame), state, reasons, detail)| HealthEvent {
+            time,
+            frame,
+            state,
+            reasons: reasons.into_iter().collect(),
+            detail: detail.map(Into::into),
+        })
+}
+
 fn any_summary() -> impl Strategy<Value = Summary> {
     (any_time(), proptest::array::uniform5(any::<u64>())).prop_map(|(time, n)| Summary {
         time,
@@ -241,6 +279,7 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         any_sign().prop_map(Event::SignLost),
         any_advice().prop_map(Event::SpeedLimit),
         any_region_change().prop_map(Event::Region),
+        any_health().prop_map(Event::Health),
         any_summary().prop_map(Event::Summary),
     ]
 }

@@ -40,6 +40,8 @@ fn rows_are_aligned_and_plain() {
             "  0:02.0  = speed limit 60 km/h                               0.980  DE",
             "  0:02.0  = speed limit ended by a sign                       0.980  DE",
             "  0:02.0  = speed limit expired: new region                   0.980  DE",
+            "  0:03.0  ! degraded: no_position, pack_refused: DE.safetensors: truncated",
+            "  0:03.1  ! normal",
         ]
     );
 }

@@ -4,8 +4,10 @@ use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::event::{
-    AdviceState, Candidate, Event, Naming, RegionEvent, SignEvent, SpeedAdvice, Summary,
+    AdviceState, Candidate, Event, HealthEvent, Naming, RegionEvent, SignEvent, SpeedAdvice,
+    Summary,
 };
+use crate::health::{HealthState, Reasons};
 use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
 
 /// Appends the object of `event` to `line`, without the line feed.
@@ -16,6 +18,7 @@ pub fn write(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
         Event::SignLost(e) => serde_json::to_writer(line, &Sign::new("sign_lost", e)),
         Event::SpeedLimit(e) => serde_json::to_writer(line, &SpeedLimit::new(e)),
         Event::Region(e) => serde_json::to_writer(line, &Region::new(e)),
+        Event::Health(e) => serde_json::to_writer(line, &Health::new(e)),
         Event::Summary(e) => serde_json::to_writer(line, &Closing::new(e)),
     }
 }
@@ -137,6 +140,30 @@ impl<'a> Region<'a> {
             pack_version: &e.pack_version,
             latitude_deg: e.position_deg.map(|(latitude, _)| Rounded(latitude)),
             longitude_deg: e.position_deg.map(|(_, longitude)| Rounded(longitude)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Health<'a> {
+    event: &'static str,
+    time_s: Rounded<3>,
+    frame: u64,
+    state: HealthState,
+    reasons: Reasons,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl<'a> Health<'a> {
+    fn new(e: &'a HealthEvent) -> Self {
+        Self {
+            event: "health",
+            time_s: seconds(e.time),
+            frame: e.frame,
+            state: e.state,
+            reasons: e.reasons,
+            detail: e.detail.as_deref(),
         }
     }
 }

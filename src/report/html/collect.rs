@@ -96,7 +96,7 @@ impl Collector {
                     let live = self.live.entry(e.track).or_default();
                     live.seen = Some(card(view, e, None));
                 }
-                Event::Summary(_) => {}
+                Event::Health(_) | Event::Summary(_) => {}
             }
         }
         let gone: Vec<TrackId> = (self.live.keys().copied())
