@@ -8,6 +8,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 TSEDGE := target/release/tsedge
 VENV := .venv-training
+PEERS := .venv-peers
 PY := $(VENV)/bin/python
 
 .PHONY: help
@@ -41,6 +42,15 @@ test: setup ## Run the tests; needs nothing but this checkout
 test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
 	$(CARGO) test --locked --features ffmpeg --test integration -- source_
 
+.PHONY: test-system
+test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
+	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration
+
+$(PEERS)/ready: tests/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -r tests/peers/requirements.txt
+	touch $@
+
 .PHONY: need-data
 need-data:
 	@test -d "$${TSEDGE_DATA:-}" || { echo "TSEDGE_DATA must name the data folder (crops, frames, video, gps)" >&2; exit 1; }
@@ -64,7 +74,7 @@ test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torc
 .PHONY: lint
 lint: ## Format, clippy, ruff
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets --features data-tests -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 .PHONY: lint-python

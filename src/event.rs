@@ -158,6 +158,8 @@ pub struct RegionEvent {
     pub pack: RegionCode,
     /// Version of the pack.
     pub pack_version: Arc<str>,
+    /// SHA-256 of the pack, in hexadecimal.
+    pub pack_sha256: Arc<str>,
     /// Where the car was, in degrees (latitude, longitude), when it was known.
     pub position_deg: Option<(f64, f64)>,
 }

@@ -294,6 +294,7 @@ impl Recognition {
             to: self.region,
             pack: self.bank.region(),
             pack_version: Arc::clone(self.bank.version()),
+            pack_sha256: Arc::clone(self.bank.sha256()),
             position_deg,
         }));
     }

@@ -346,7 +346,7 @@ fn report_info(
             ingredients.push(Ingredient {
                 role: format!("pack {}", bank.region()),
                 name: format!("version {}", bank.version()),
-                sha256: bank.sha256().to_owned(),
+                sha256: bank.sha256().to_string(),
             });
         }
     }

@@ -1,9 +1,18 @@
 //! Where events go. One file an output, all behind [`Output`].
 
+pub mod can;
 pub mod jsonl;
+mod progress;
+mod retry;
 pub mod table;
 
+use std::time::Duration;
+
+pub use progress::Progress;
+pub use retry::Retry;
+
 use crate::event::Event;
+use crate::units::Timestamp;
 
 /// Takes events in order. An error means that this output is down; it never stops the recognition.
 ///
@@ -15,6 +24,16 @@ pub trait Output: Send {
 
     /// Takes one event.
     fn emit(&mut self, event: &Event) -> std::io::Result<()>;
+
+    /// How often [`Output::tick`] should be called in live operation; `None`: not at all.
+    fn tick_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Time goes on, events or not: what is due at `now` (monotonic) is sent.
+    fn tick(&mut self, _now: Timestamp) -> std::io::Result<()> {
+        Ok(())
+    }
 
     /// Makes everything durable; called once, last.
     fn finish(&mut self) -> std::io::Result<()>;

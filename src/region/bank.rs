@@ -109,7 +109,7 @@ impl RegionBank {
     }
 
     /// SHA-256 of the pack's file.
-    pub fn sha256(&self) -> &str {
+    pub fn sha256(&self) -> &Arc<str> {
         &self.sha256
     }
 

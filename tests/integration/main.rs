@@ -8,6 +8,7 @@ mod cli;
 #[cfg(feature = "data-tests")]
 mod data_clips;
 mod golden;
+mod output_can;
 mod output_contract;
 mod output_events;
 mod output_schema;

@@ -68,6 +68,7 @@ pub fn one_of_each() -> Vec<Event> {
             to: region("FR"),
             pack: RegionCode::WORLD,
             pack_version: "2026.1".into(),
+            pack_sha256: "beef00".into(),
             position_deg: None,
         }),
         Event::Region(RegionEvent {
@@ -77,6 +78,7 @@ pub fn one_of_each() -> Vec<Event> {
             to: region("DE"),
             pack: region("DE"),
             pack_version: "2026.1".into(),
+            pack_sha256: "beef00".into(),
             position_deg: Some((48.833_021_4, 8.110_14)),
         }),
         Event::SignSeen(sign(Naming::Undecided)),
@@ -234,6 +236,7 @@ fn any_region_change() -> impl Strategy<Value = RegionEvent> {
                 to,
                 pack,
                 pack_version: version.into(),
+                pack_sha256: "0".repeat(64).into(),
                 position_deg,
             },
         )

@@ -103,6 +103,7 @@ impl Drive {
                 to: region(here),
                 pack: region(here),
                 pack_version: "1".into(),
+                pack_sha256: "00".into(),
                 position_deg: Some(position),
             }));
         }
