@@ -3,10 +3,14 @@
 //! [`ConfigFile`] is syntax only: unknown keys are errors with line and column. [`Plan::resolve`] joins it
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
+mod live;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+
+pub use live::{CanConfig, IdsConfig, JsonlConfig, SerialConfig};
 
 use crate::detect::DetectPlan;
 use crate::model::card::Kind;
@@ -28,6 +32,12 @@ pub struct ConfigFile {
     pub recognise: RecogniseConfig,
     /// Where the car is.
     pub region: RegionConfig,
+    /// The CAN bus (`tsedge run`).
+    pub can: Option<CanConfig>,
+    /// A serial line (`tsedge run`).
+    pub serial: Option<SerialConfig>,
+    /// JSON lines (`tsedge run`).
+    pub jsonl: Option<JsonlConfig>,
 }
 
 /// `[runtime]`

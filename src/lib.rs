@@ -2,6 +2,7 @@
 //!
 //! The modules stand in the order the data flows; each uses only those above it.
 
+pub mod clock;
 pub mod health;
 pub mod units;
 

@@ -16,6 +16,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Replay(Box<cmd::replay::Args>),
+    Run(cmd::run::Args),
     Simulate(cmd::simulate::Args),
 }
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Replay(args) => cmd::replay::run(&args),
+        Command::Run(args) => cmd::run::run(&args),
         Command::Simulate(args) => cmd::simulate::run(&args),
     };
     match outcome {

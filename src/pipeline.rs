@@ -67,6 +67,7 @@ pub struct Recognition {
     bank: Arc<RegionBank>,
     region: RegionCode,
     limit: SpeedLimit,
+    crop_limit: usize,
     events: Vec<Event>,
     views: Vec<TrackView>,
 }
@@ -83,6 +84,7 @@ impl Recognition {
             region: bank.region(),
             bank,
             limit: SpeedLimit::default(),
+            crop_limit: usize::MAX,
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
         }
@@ -91,6 +93,11 @@ impl Recognition {
     /// The encoder.
     pub fn encoder(&self) -> &Encoder {
         &self.encoder
+    }
+
+    /// Encodes at most so many crops a frame, whatever the plan allows: for machines that cannot keep up.
+    pub fn limit_crops(&mut self, per_frame: usize) {
+        self.crop_limit = per_frame;
     }
 
     /// The bank in use.
@@ -203,7 +210,7 @@ impl Recognition {
             }
         }
         queue.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
-        queue.truncate(self.plan.encode.per_frame);
+        queue.truncate(self.plan.encode.per_frame.min(self.crop_limit));
         for (_, side_px, t, slot) in queue {
             let track = &self.tracker.tracks()[t];
             let Some(detection) = track.detection else {

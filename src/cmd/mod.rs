@@ -1,6 +1,7 @@
 //! Subcommands: one file each, with its arguments and what it does.
 
 pub mod replay;
+pub mod run;
 pub mod simulate;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! A picture as the camera or decoder gave it, and the only way pixels leave it: [`resample`].
 
 pub mod resample;
+pub mod view;
 
 use crate::units::Timestamp;
 

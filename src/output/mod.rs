@@ -4,6 +4,7 @@ pub mod can;
 pub mod jsonl;
 mod progress;
 mod retry;
+pub mod serial;
 pub mod table;
 
 use std::time::Duration;

@@ -1,6 +1,13 @@
 //! Threads, and what they tell about themselves. The stages have none of their own.
 
+pub mod board;
+pub mod camera;
+pub mod live;
+pub mod mailbox;
+pub mod outputs;
 pub mod replay;
+pub mod shed;
+pub mod stop;
 pub mod timing;
 
 pub use replay::{ReplayJob, ReplayResult, replay};

@@ -1,6 +1,8 @@
 //! Integration tests: one module a promise.
 
 // A helper that fails is a test that fails; clippy's own exemption sees only `#[test]` functions.
+// Tests wait for threads and processes by the wall clock.
+#![allow(clippy::disallowed_methods)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocation;
@@ -8,10 +10,13 @@ mod cli;
 #[cfg(feature = "data-tests")]
 mod data_clips;
 mod golden;
+mod live_outputs;
+mod live_run;
 mod output_can;
 mod output_contract;
 mod output_events;
 mod output_schema;
+mod output_serial;
 mod output_table;
 mod report_html;
 mod simulate;

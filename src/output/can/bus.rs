@@ -58,6 +58,8 @@ pub struct CanOutput {
     now: Timestamp,
     /// Messages the bus did not take.
     lost: u64,
+    /// Why the bus takes nothing, until it does again.
+    fault: Option<(ErrorKind, String)>,
 }
 
 impl CanOutput {
@@ -79,6 +81,7 @@ impl CanOutput {
             progress,
             now: Timestamp::ZERO,
             lost: 0,
+            fault: None,
         })
     }
 
@@ -87,42 +90,60 @@ impl CanOutput {
         self.lost
     }
 
+    /// Sends what is due; an error as long as the bus takes nothing.
     fn send_due(&mut self) -> io::Result<()> {
         let due = self.state.due(self.now, &self.progress);
+        let sent = match self.try_send(&due) {
+            Ok(()) => due.len(),
+            Err((sent, e)) => {
+                self.fault = Some((e.kind(), e.to_string()));
+                sent
+            }
+        };
+        self.lost += (due.len() - sent) as u64;
+        self.told_fault()
+    }
+
+    /// On failure: how many messages went out, and what then happened.
+    fn try_send(&mut self, due: &[Message]) -> Result<(), (usize, io::Error)> {
         if self.bus.is_none() {
             if !self.retry.is_due(self.now) {
-                self.lost += due.len() as u64;
-                return Err(self.named("no such interface, or it is down", ErrorKind::NotConnected));
+                let last = self.fault.take();
+                let last = last.map(|(kind, text)| io::Error::new(kind, text));
+                return Err((0, last.unwrap_or_else(|| ErrorKind::NotConnected.into())));
             }
             match Bus::open(&self.interface, self.fd) {
                 Ok(bus) => self.bus = Some(bus),
                 Err(e) => {
                     self.retry.failed(self.now);
-                    self.lost += due.len() as u64;
-                    return Err(self.named(&e.to_string(), e.kind()));
+                    return Err((0, e));
                 }
             }
         }
         let Some(bus) = &self.bus else { return Ok(()) };
-        for (i, message) in due.iter().enumerate() {
+        for (sent, message) in due.iter().enumerate() {
             if let Err(e) = bus.send(message) {
-                self.lost += (due.len() - i) as u64;
                 // A full queue (bus-off, no other node) is worth another try with the same socket; an
                 // interface that is down or gone is not.
-                let full = matches!(e.raw_os_error(), Some(ENOBUFS | EAGAIN));
-                if !full {
+                if !matches!(e.raw_os_error(), Some(ENOBUFS | EAGAIN)) {
                     self.bus = None;
                     self.retry.failed(self.now);
                 }
-                return Err(self.named(&e.to_string(), e.kind()));
+                return Err((sent, e));
             }
         }
-        self.retry.succeeded();
+        if !due.is_empty() {
+            self.retry.succeeded();
+            self.fault = None;
+        }
         Ok(())
     }
 
-    fn named(&self, what: &str, kind: ErrorKind) -> io::Error {
-        io::Error::new(kind, format!("{}: {what}", self.name))
+    fn told_fault(&self) -> io::Result<()> {
+        match &self.fault {
+            None => Ok(()),
+            Some((kind, text)) => Err(io::Error::new(*kind, format!("{}: {text}", self.name))),
+        }
     }
 }
 
@@ -142,7 +163,7 @@ impl Output for CanOutput {
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
         self.now = now;
         if now < self.state.next_due() {
-            return Ok(());
+            return self.told_fault();
         }
         self.send_due()
     }

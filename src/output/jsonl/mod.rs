@@ -7,9 +7,11 @@ mod record;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use super::Output;
 use crate::event::Event;
+use crate::units::Timestamp;
 
 /// Lines are handed to the writer in pieces of about this size.
 const FLUSH_AT_BYTES: usize = 32 * 1024;
@@ -105,6 +107,14 @@ impl<W: Write + Send> Output for JsonLines<W> {
             self.hand_over()?;
         }
         Ok(())
+    }
+
+    fn tick_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(100))
+    }
+
+    fn tick(&mut self, _now: Timestamp) -> io::Result<()> {
+        self.hand_over()
     }
 
     fn finish(&mut self) -> io::Result<()> {

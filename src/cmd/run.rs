@@ -1,0 +1,193 @@
+//! `tsedge run`: live operation, until it is told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::Outcome;
+use crate::clock::{Clock, Monotonic};
+use crate::config::{ConfigFile, Plan};
+use crate::detect::{DetectPlan, Detector};
+use crate::model::{OnnxRuntime, Provider};
+use crate::output::can::CanOutput;
+use crate::output::jsonl::JsonLines;
+use crate::output::serial::SerialOutput;
+use crate::output::{Output, Progress};
+use crate::pipeline::Recognition;
+use crate::recognise::Encoder;
+use crate::region::PackStore;
+use crate::report::summary_text;
+use crate::runtime::camera::{Camera, PlayedFile};
+use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
+use crate::source::{self, OpenOptions};
+
+/// The detector's picture under overload, by its full size.
+const SMALLER_PICTURE: f64 = 0.6;
+
+/// Recognises signs live and tells the vehicle.
+///
+/// Ends on SIGTERM or SIGINT after the last state was sent; a second signal ends it at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: tsedge run --replay drive.mp4 --region DE --config tsedge.toml")]
+pub struct Args {
+    /// A configuration file: where events go.
+    #[arg(long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Play a recording at its own speed instead of a camera.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Start the recording over at its end.
+    #[arg(long, requires = "replay")]
+    repeat: bool,
+    /// Read signs by this region's pack: an ISO 3166 code such as DE, or WORLD.
+    #[arg(long, value_name = "CODE")]
+    region: Option<String>,
+    /// Folder with models and packs.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Execution providers in the order to try: tensorrt, cuda, cpu.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    providers: Option<Vec<Provider>>,
+    /// Threads inside the detector; the number of processors if not given.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Args {
+    fn config(&self) -> anyhow::Result<ConfigFile> {
+        let mut config = match &self.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        let mut line = ConfigFile::default();
+        line.models.folder = self.models.clone();
+        line.runtime.threads = self.threads;
+        line.runtime.providers = self.providers.clone();
+        line.region.fixed = self.region.clone();
+        config.override_with(line);
+        Ok(config)
+    }
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let config = args.config()?;
+    let plan = Plan::resolve(&config)?;
+    let clock: Arc<dyn Clock> = Arc::new(Monotonic);
+    let shared = Arc::new(Shared::default());
+    end_on_signals(&shared)?;
+    let camera = camera(args, &clock)?;
+    let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
+    let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
+    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
+    let bank = packs.best(plan.region)?;
+    let smaller = DetectPlan {
+        long_side_px: (plan.detect.long_side_px as f64 * SMALLER_PICTURE) as usize,
+        ..plan.detect
+    };
+    let detectors = [plan.detect, smaller]
+        .into_iter()
+        .map(|detect| {
+            let (card, px) = (&plan.detector, camera.frame_px());
+            Detector::load(&runtime, card, &plan.providers, plan.threads, detect, px)
+        })
+        .collect::<Result<_, _>>()?;
+    log::info!("{}; region {}", camera.description(), plan.region);
+    let outputs = outputs(&config, &shared.progress)?;
+    let job = LiveJob {
+        camera,
+        detectors,
+        recognition: Recognition::new(plan.recognition, encoder, bank),
+        region: plan.region,
+        outputs,
+        clock,
+    };
+    let result = live(job, &shared, |_| {})?;
+    close(&result)
+}
+
+fn camera(args: &Args, clock: &Arc<dyn Clock>) -> anyhow::Result<Box<dyn Camera>> {
+    let Some(file) = &args.replay else {
+        bail!("this build has no camera source; play a recording with --replay FILE");
+    };
+    let open = |file: &PathBuf| source::open(file, &OpenOptions::default());
+    let mut played = PlayedFile::new(open(file)?, Arc::clone(clock));
+    if args.repeat {
+        let file = file.clone();
+        played = played.repeated(move || match open(&file) {
+            Ok(source) => Some(source),
+            Err(e) => {
+                log::error!("cannot start the recording over: {e}");
+                None
+            }
+        });
+    }
+    Ok(Box::new(played))
+}
+
+fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<Box<dyn Output>>> {
+    let mut outputs: Vec<Box<dyn Output>> = Vec::new();
+    if let Some(can) = &config.can {
+        let ids = can.ids.or_default();
+        let output = CanOutput::new(&can.interface, can.fd, ids, Arc::clone(progress));
+        outputs.push(Box::new(output.context(
+            "[can.ids]: two messages share an identifier, or one has more than 11 bits",
+        )?));
+    }
+    if let Some(serial) = &config.serial {
+        outputs.push(Box::new(SerialOutput::new(
+            &serial.device,
+            serial.baud,
+            serial.flow_control,
+            Arc::clone(progress),
+        )));
+    }
+    if let Some(jsonl) = &config.jsonl {
+        outputs.push(Box::new(JsonLines::create(&jsonl.path)?));
+    }
+    if outputs.is_empty() {
+        log::warn!("no output is configured: nothing will be told");
+    }
+    Ok(outputs)
+}
+
+/// The first signal ends the run in order, the second at once.
+fn end_on_signals(shared: &Arc<Shared>) -> anyhow::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT])?;
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("ts-signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if shared.stop.is_stopped() {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                log::info!("signal {signal}: stopping");
+                shared.stop.stop();
+            }
+        })
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
+    let summary = &result.summary;
+    let stages = result.times.summary();
+    let media = std::time::Duration::ZERO;
+    eprintln!("{}", summary_text(summary, &stages, media, media));
+    for output in &result.outputs {
+        if output.dropped > 0 || output.fault.is_some() {
+            let fault = output.fault.as_deref().unwrap_or("works");
+            eprintln!(
+                "{}: {} events dropped; {fault}",
+                output.name, output.dropped
+            );
+        }
+    }
+    if !result.late_outputs.is_empty() {
+        bail!("did not end in time: {}", result.late_outputs.join(", "));
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,76 @@
+//! The sections that only `tsedge run` reads: outputs.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::output::can::MessageIds;
+use crate::output::serial::FlowControl;
+
+/// `[can]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanConfig {
+    /// The interface, e.g. `can0`.
+    pub interface: String,
+    /// Send CAN FD frames.
+    #[serde(default)]
+    pub fd: bool,
+    /// Identifiers; those of `can/tsedge.dbc` where left out.
+    #[serde(default)]
+    pub ids: IdsConfig,
+}
+
+/// `[can.ids]`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdsConfig {
+    /// `TSE_Status`
+    pub status: Option<u16>,
+    /// `TSE_SpeedLimit`
+    pub speed_limit: Option<u16>,
+    /// `TSE_Sign`
+    pub sign: Option<u16>,
+    /// `TSE_Counters`
+    pub counters: Option<u16>,
+}
+
+impl IdsConfig {
+    /// With the DBC's in place of those left out.
+    pub fn or_default(self) -> MessageIds {
+        let ids = MessageIds::default();
+        MessageIds {
+            status: self.status.unwrap_or(ids.status),
+            speed_limit: self.speed_limit.unwrap_or(ids.speed_limit),
+            sign: self.sign.unwrap_or(ids.sign),
+            counters: self.counters.unwrap_or(ids.counters),
+        }
+    }
+}
+
+/// `[serial]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SerialConfig {
+    /// The device, e.g. `/dev/ttyUSB0`.
+    pub device: PathBuf,
+    /// Bits a second.
+    #[serde(default = "default_baud")]
+    pub baud: u32,
+    /// `none`, `rts_cts` or `xon_xoff`.
+    #[serde(default)]
+    pub flow_control: FlowControl,
+}
+
+/// NMEA 0183-HS.
+fn default_baud() -> u32 {
+    38_400
+}
+
+/// `[jsonl]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonlConfig {
+    /// The file, or `-` for standard output.
+    pub path: PathBuf,
+}
