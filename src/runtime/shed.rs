@@ -132,8 +132,8 @@ mod tests {
         let mut shedder = Shedder::default();
         assert_eq!(run(&mut shedder, 0.0, 20.0, 0.026), [Shed::Nothing]);
         let mut shedder = Shedder::default();
-        run(&mut shedder, 0.0, 0.4, 0.05);
-        assert_eq!(run(&mut shedder, 0.4, 20.0, 0.026), [Shed::EncoderCalls]);
+        run(&mut shedder, 0.0, 0.05, 0.05);
+        assert_eq!(run(&mut shedder, 0.05, 20.0, 0.026), [Shed::EncoderCalls]);
     }
 
     #[test]
