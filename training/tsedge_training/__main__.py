@@ -20,6 +20,7 @@ from . import (
     packs,
     rendered,
     runs,
+    text_export,
     tower,
     train,
 )
@@ -45,6 +46,8 @@ def main() -> None:
     args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--models", type=Path, default=MODELS)
+    args = commands.add_parser("text", help="write the text encoder, its card and tokenizer.json")
+    args.add_argument("--models", type=Path, default=MODELS)
     args = commands.add_parser("tower", help="wrap the full CLIP image tower, with a WORLD pack")
     args.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
@@ -58,6 +61,8 @@ def main() -> None:
         run_training(recipe, chosen.out, chosen.start, chosen.rendered)
     elif chosen.command == "export":
         run_export(chosen.run, chosen.models)
+    elif chosen.command == "text":
+        text_export.write(chosen.models)
     elif chosen.command == "tower":
         tower.make(chosen.out, data_root(), catalogue.load())
 

