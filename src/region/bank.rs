@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1};
 use serde::Deserialize;
 
+use super::rules::Rules;
 use crate::event::{Candidate, ClassInfo, Family, Naming};
 use crate::units::RegionCode;
 
@@ -52,6 +53,7 @@ pub struct RegionBank {
     class_of: Vec<u16>,
     scale: f32,
     min_cosine: f32,
+    road_rules: Arc<Rules>,
 }
 
 /// What an embedding was matched to.
@@ -95,7 +97,19 @@ impl RegionBank {
             class_of,
             scale: calibration.scale,
             min_cosine: calibration.min_cosine,
+            road_rules: Arc::default(),
         }
+    }
+
+    /// The same with a region's rules of the road.
+    pub(super) fn with_road_rules(mut self, rules: Rules) -> Self {
+        self.road_rules = Arc::new(rules);
+        self
+    }
+
+    /// The region's rules of the road; the defaults where the pack has none.
+    pub fn road_rules(&self) -> &Arc<Rules> {
+        &self.road_rules
     }
 
     /// The region it was made for.

@@ -3,7 +3,9 @@
 pub mod bank;
 pub mod locate;
 pub mod pack;
+pub mod rules;
 
 pub use bank::{Match, RegionBank};
 pub use locate::RegionLocator;
 pub use pack::{PackError, PackStore};
+pub use rules::Rules;

@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
 use super::bank::{Calibration, MAX_CLASSES, RegionBank};
+use super::rules::Rules;
 use crate::event::ClassInfo;
 use crate::model::card::hex;
 use crate::units::RegionCode;
@@ -72,6 +73,10 @@ pub fn from_bytes(bytes: &[u8], encoder_sha256: &str, dim: usize) -> Result<Regi
     let calibration: Calibration = serde_json::from_str(text(&metadata, "calibration")?)
         .map_err(|e| format!("calibration: {e}"))?;
     check_calibration(&calibration)?;
+    let rules = match metadata.get("rules") {
+        Some(json) => Rules::from_json(json, &classes)?,
+        None => Rules::default(),
+    };
 
     let mut rows = Vec::new();
     let mut class_of = Vec::new();
@@ -98,13 +103,7 @@ pub fn from_bytes(bytes: &[u8], encoder_sha256: &str, dim: usize) -> Result<Regi
         Arc::from(text(&metadata, "pack_version")?),
         Arc::from(hex(&Sha256::digest(bytes))),
     );
-    Ok(RegionBank::new(
-        identity,
-        classes,
-        &calibration,
-        rows,
-        class_of,
-    ))
+    Ok(RegionBank::new(identity, classes, &calibration, rows, class_of).with_road_rules(rules))
 }
 
 fn text<'a>(metadata: &'a HashMap<String, String>, key: &str) -> Result<&'a str, String> {
@@ -356,6 +355,21 @@ mod tests {
                 .unwrap_err()
                 .contains("has length NaN, expected 1")
         );
+    }
+
+    #[test]
+    fn the_shipped_packs_carry_their_region_s_rules() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+            let metadata = header.metadata().clone().unwrap();
+            let classes = classes(&metadata["classes"]).unwrap();
+            match metadata.get("rules") {
+                Some(json) => drop(Rules::from_json(json, &classes).unwrap()),
+                None => assert_eq!(metadata["region"], "WORLD"),
+            }
+        }
     }
 
     proptest! {

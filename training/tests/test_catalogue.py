@@ -53,3 +53,19 @@ def test_a_class_that_is_not_in_the_world_is_refused(tmp_path):
         file.write('\n[classes.no_dragons]\ncode = "1"\n')
     with pytest.raises(ValueError, match="DE.toml.*no_dragons"):
         catalogue.load(tmp_path)
+
+
+def test_every_region_has_rules_with_a_source(prompts):
+    assert prompts.world.rules is None
+    for region in prompts.regions.values():
+        rules = region.rules
+        assert rules["source"] and rules["side"] in ("right", "left")
+        assert {c.unit for c in region.classes if c.family == "speed_limit"} == {rules["unit"]}
+
+
+def test_rules_in_another_unit_than_the_signs_are_refused(tmp_path):
+    for name in ("WORLD", "US"):
+        text = (catalogue.PROMPTS / f"{name}.toml").read_text(encoding="utf-8")
+        (tmp_path / f"{name}.toml").write_text(text.replace('unit = "mph"', 'unit = "km/h"', 1))
+    with pytest.raises(ValueError, match="US.toml: rules.unit is 'mph', speed_unit 'km/h'"):
+        catalogue.load(tmp_path)

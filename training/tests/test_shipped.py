@@ -55,6 +55,7 @@ def test_a_pack_fits_encoder_and_catalogue(region, card, prompts):
     pack = packs.read(pack_file(region))
     expected = prompts.world if region == WORLD else prompts.regions[region]
     assert pack.classes == packs.class_table(expected)
+    assert pack.rules == expected.rules
     assert pack.text.shape[1] == card["output"]["dim"]
     rows = np.concatenate([pack.text, pack.image])
     assert np.abs(np.linalg.norm(rows, axis=1) - 1).max() < 1e-4

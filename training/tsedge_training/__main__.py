@@ -50,6 +50,8 @@ def main() -> None:
     args.add_argument("--models", type=Path, default=MODELS)
     args = commands.add_parser("tower", help="wrap the full CLIP image tower, with a WORLD pack")
     args.add_argument("--out", type=Path, required=True)
+    args = commands.add_parser("refresh", help="put changed labels and rules into the packs")
+    args.add_argument("--models", type=Path, default=MODELS)
     chosen = parser.parse_args()
     if chosen.command == "train":
         recipe = RECIPES[chosen.recipe]
@@ -65,6 +67,9 @@ def main() -> None:
         text_export.write(chosen.models)
     elif chosen.command == "tower":
         tower.make(chosen.out, data_root(), catalogue.load())
+    elif chosen.command == "refresh":
+        for file in sorted((chosen.models / "packs").glob("*.safetensors")):
+            packs.refresh(file, catalogue.load())
 
 
 def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:

@@ -40,6 +40,7 @@ class Region:
     name: str
     language: str
     classes: tuple[SignClass, ...]
+    rules: dict | None = None
 
     def keys(self) -> list[str]:
         return [c.key for c in self.classes]
@@ -86,7 +87,20 @@ def _region(base: dict, table: dict) -> Region:
         if _exists(key, spec, table)
     ]
     limits = _speed_limits(base["speed_limit"], table, looks)
-    return Region(table["region"], table["name"], table["language"], tuple(limits + classes))
+    return Region(
+        table["region"], table["name"], table["language"], tuple(limits + classes), _rules(table)
+    )
+
+
+def _rules(table: dict) -> dict | None:
+    """The region's rules of the road, as they go into its pack; the runtime checks the rest."""
+    rules = table.get("rules")
+    if rules and rules.get("unit") != table.get("speed_unit"):
+        raise ValueError(
+            f"{table['region']}.toml: rules.unit is {rules.get('unit')!r}, "
+            f"speed_unit {table.get('speed_unit')!r}"
+        )
+    return rules
 
 
 def _exists(key: str, spec: dict, table: dict) -> bool:

@@ -49,6 +49,7 @@ class Pack:
     image: np.ndarray
     image_class_of: np.ndarray
     calibration: Calibration
+    rules: dict | None = None
 
     def keys(self) -> list[str]:
         return [c["key"] for c in self.classes]
@@ -112,6 +113,7 @@ def assemble(region: Region, keys, rows, sentence_count, pairs, calibration) -> 
         rows[[r for r, _ in image]],
         np.array([c for _, c in image], np.int32),
         calibration,
+        region.rules,
     )
 
 
@@ -136,6 +138,8 @@ def write(pack: Pack, folder: Path, encoder_sha256: str, catalogue: Catalogue,
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "licence": LICENCE,
     }
+    if pack.rules:
+        metadata["rules"] = json.dumps(pack.rules, ensure_ascii=False)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{pack.region}.safetensors"
     save_file(tensors, file, metadata)
@@ -158,4 +162,27 @@ def read(file: Path) -> Pack:
             tensors.get_tensor("image") if "image" in names else none,
             tensors.get_tensor("image_class_of") if "image" in names else np.empty(0, np.int32),
             Calibration(**json.loads(metadata["calibration"])),
+            json.loads(metadata["rules"]) if "rules" in metadata else None,
         )
+
+
+def refresh(file: Path, catalogue: Catalogue) -> None:
+    """Writes the catalogue's labels, rules and hash into a pack whose sentences are unchanged."""
+    pack = read(file)
+    world = pack.region == catalogue.world.code
+    region = catalogue.world if world else catalogue.regions[pack.region]
+    classes = class_table(region)
+    counts = np.bincount(pack.class_of, minlength=len(classes))
+    if [c["key"] for c in classes] != pack.keys() or any(
+        len(c.sentences) != n for c, n in zip(region.classes, counts, strict=True)
+    ):
+        raise ValueError(f"{file}: classes or sentences are not the catalogue's; export it again")
+    with safe_open(file, "numpy") as tensors:
+        metadata = tensors.metadata()
+        arrays = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+    metadata["classes"] = json.dumps(classes, ensure_ascii=False)
+    metadata["prompts_sha256"] = catalogue.sha256
+    metadata.pop("rules", None)
+    if region.rules:
+        metadata["rules"] = json.dumps(region.rules, ensure_ascii=False)
+    save_file(arrays, file, metadata)
