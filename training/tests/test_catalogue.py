@@ -8,7 +8,7 @@ ALWAYS = {"stop", "no_entry", "children", "road_work", BACKGROUND, OTHER_SIGN}
 
 
 def test_every_region_is_there_and_part_of_the_world(prompts):
-    assert set(prompts.regions) == set(REGIONS)
+    assert set(REGIONS) <= set(prompts.regions)
     for region in prompts.regions.values():
         assert ALWAYS <= set(region.keys()) <= set(prompts.keys())
 
@@ -69,3 +69,23 @@ def test_rules_in_another_unit_than_the_signs_are_refused(tmp_path):
         (tmp_path / f"{name}.toml").write_text(text.replace('unit = "mph"', 'unit = "km/h"', 1))
     with pytest.raises(ValueError, match="US.toml: rules.unit is 'mph', speed_unit 'km/h'"):
         catalogue.load(tmp_path)
+
+
+MPH = {"US", "GB"}
+
+
+def test_every_file_loads_under_its_own_name(prompts):
+    files = {file.stem for file in catalogue.PROMPTS.glob("*.toml")}
+    assert files == set(prompts.regions) | {"WORLD"}
+
+
+def test_units_limits_labels_and_codes_are_sound(prompts):
+    for region in prompts.regions.values():
+        limits = [c for c in region.classes if c.family == "speed_limit"]
+        assert {c.unit for c in limits} == {"mph" if region.code in MPH else "km/h"}, region.code
+        values = [c.value for c in limits]
+        assert values == sorted(set(values)) and all(v % 5 == 0 for v in values), region.code
+        assert all(c.label_local.strip() for c in region.classes), region.code
+        codes = [c.national_code for c in region.classes if c.family != "speed_limit"]
+        codes = [c for c in codes if c] + list({c.national_code for c in limits if c.national_code})
+        assert len(codes) == len(set(codes)), (region.code, sorted(codes))
