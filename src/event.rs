@@ -114,12 +114,48 @@ pub struct SignEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdviceState {
-    /// A sign set the limit.
+    /// A limit sign set the limit.
     Set,
+    /// A rule of the region set it, which a sign brought into force; see [`SpeedAdvice::rule`].
+    Rule,
     /// A sign ended it.
     Ended,
-    /// The region changed; the old limit no longer holds.
+    /// It no longer holds, without a sign; see [`SpeedAdvice::reason`].
     Expired,
+    /// Signs contradict each other: no limit is given. See [`SpeedAdvice::candidates`].
+    Ambiguous,
+}
+
+/// Why a limit expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpiryReason {
+    /// The car entered another region.
+    Border,
+    /// It was not repeated for too long a way.
+    Distance,
+    /// It was not repeated for too long a time, while the way driven is not known.
+    Time,
+    /// It holds up to the next junction.
+    Junction,
+    /// The car turned off the road.
+    Turn,
+}
+
+/// The region's rule that gives a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    /// Within a built-up area.
+    Town,
+    /// Outside of one.
+    Rural,
+    /// On an expressway.
+    Expressway,
+    /// On a motorway.
+    Motorway,
+    /// In a residential zone.
+    Residential,
 }
 
 /// The speed limit as a vehicle may use it.
@@ -141,6 +177,40 @@ pub struct SpeedAdvice {
     pub confidence: f32,
     /// The region.
     pub region: RegionCode,
+    /// The rule that gives `value`; `None` when a limit sign does.
+    pub rule: Option<RuleName>,
+    /// Why the limit before expired.
+    pub reason: Option<ExpiryReason>,
+    /// A limit that holds under a condition only (a plate below the sign, school times), in `unit`.
+    pub conditional_value: Option<f32>,
+    /// What contradicting signs say, in the order they were passed.
+    pub candidates: heapless::Vec<f32, 4>,
+    /// For how long the limit before held, in seconds.
+    pub held_s: Option<f64>,
+    /// Over which way it held, in metres, where that is known.
+    pub held_m: Option<f64>,
+}
+
+impl SpeedAdvice {
+    /// That nothing is known, for a change of `state`.
+    pub fn none(time: Timestamp, frame: u64, state: AdviceState, region: RegionCode) -> Self {
+        Self {
+            time,
+            frame,
+            state,
+            value: None,
+            unit: None,
+            track: None,
+            confidence: 0.0,
+            region,
+            rule: None,
+            reason: None,
+            conditional_value: None,
+            candidates: heapless::Vec::new(),
+            held_s: None,
+            held_m: None,
+        }
+    }
 }
 
 /// The region in force changed.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::advise::SpeedLimit;
+use crate::advise::{Advisor, Seen, SpeedLimit};
 use crate::detect::{Detection, Detections, Detector};
 use crate::event::{Event, FrameView, Naming, RegionEvent, SignEvent, TrackView};
 use crate::frame::Frame;
@@ -66,7 +66,7 @@ pub struct Recognition {
     evidence: Vec<Evidence>,
     bank: Arc<RegionBank>,
     region: RegionCode,
-    limit: SpeedLimit,
+    advisor: Advisor,
     crop_limit: usize,
     events: Vec<Event>,
     views: Vec<TrackView>,
@@ -82,8 +82,8 @@ impl Recognition {
             encoder,
             evidence: vec![Evidence::new(dim); MAX_TRACKS],
             region: bank.region(),
+            advisor: Advisor::new(bank.region(), bank.road_rules()),
             bank,
-            limit: SpeedLimit::default(),
             crop_limit: usize::MAX,
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
@@ -118,7 +118,18 @@ impl Recognition {
     /// Puts a bank in place before the first frame.
     pub fn set_bank(&mut self, bank: Arc<RegionBank>) {
         self.region = bank.region();
+        self.advisor = Advisor::new(self.region, bank.road_rules());
         self.bank = bank;
+    }
+
+    /// Where the car is (latitude and longitude in degrees): the advice measures the way driven.
+    pub fn position(&mut self, time: Timestamp, position_deg: (f64, f64)) {
+        self.advisor.fix(time, position_deg);
+    }
+
+    /// The speed limit in force.
+    pub fn limit(&self) -> &SpeedLimit {
+        self.advisor.limit()
     }
 
     /// What the last step found, for sinks that show pictures.
@@ -155,9 +166,8 @@ impl Recognition {
         self.region = region;
         self.bank = bank;
         self.push_region(time, frame, Some(from), position_deg);
-        if let Some(advice) = self.limit.region(time, frame, region) {
-            self.events.push(Event::SpeedLimit(advice));
-        }
+        let rules = self.bank.road_rules();
+        (self.advisor).region((time, frame), region, rules, &mut self.events);
         for slot in 0..self.evidence.len() {
             let evidence = &mut self.evidence[slot];
             let Some(id) = evidence.track() else { continue };
@@ -181,6 +191,7 @@ impl Recognition {
         self.end_lost(now);
         self.encode(frame)?;
         self.announce(now);
+        self.advise(now, (frame.width_px(), frame.height_px()));
         self.fill_views();
         Ok(())
     }
@@ -235,9 +246,7 @@ impl Recognition {
             self.evidence[slot].announced = true;
             self.events.push(Event::SignSeen(sign.clone()));
         }
-        let advice = self.limit.sign(&sign);
         self.events.push(Event::SignConfirmed(sign));
-        self.events.extend(advice.map(Event::SpeedLimit));
     }
 
     /// Says which tracks are worth speaking of now.
@@ -256,6 +265,26 @@ impl Recognition {
         }
     }
 
+    /// Brings the speed limit up to this frame.
+    fn advise(&mut self, now: (Timestamp, u64), frame_px: (u32, u32)) {
+        let mut seen: heapless::Vec<Seen, MAX_TRACKS> = heapless::Vec::new();
+        for track in self.tracker.tracks() {
+            let Some(detection) = track.detection else {
+                continue;
+            };
+            let evidence = self.evidence.iter().find(|e| e.track() == Some(track.id));
+            let naming = evidence.map_or(Naming::Undecided, Evidence::naming);
+            // As large as the list of tracks.
+            let _ = seen.push(Seen {
+                track: track.id,
+                bbox: detection.bbox,
+                naming,
+            });
+        }
+        self.advisor.see(now.0, frame_px, &seen);
+        self.advisor.step(now, &mut self.events);
+    }
+
     fn end_lost(&mut self, now: (Timestamp, u64)) {
         for track in self.tracker.lost() {
             let found = self
@@ -263,8 +292,11 @@ impl Recognition {
                 .iter_mut()
                 .find(|e| e.track() == Some(track.id));
             let Some(evidence) = found else { continue };
+            let sign = sign_event(now, track, evidence, self.region);
+            let named_here = (sign.naming.class())
+                .is_some_and(|class| self.bank.classes().iter().any(|c| Arc::ptr_eq(c, class)));
+            self.advisor.lost(&sign, named_here);
             if evidence.announced {
-                let sign = sign_event(now, track, evidence, self.region);
                 self.events.push(Event::SignLost(sign));
             }
             evidence.assign(None);

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 
 use super::Output;
-use crate::event::{AdviceState, Event, HealthEvent, RegionEvent, SignEvent, SpeedAdvice};
+use crate::event::{
+    AdviceState, Event, ExpiryReason, HealthEvent, RegionEvent, SignEvent, SpeedAdvice,
+};
 use crate::health::HealthState;
 use crate::units::Timestamp;
 
@@ -62,12 +64,28 @@ impl Table {
 
     fn speed_limit(&mut self, e: &SpeedAdvice) -> io::Result<()> {
         let mut text = String::from("= speed limit ");
-        match (e.state, e.value, e.unit) {
-            (AdviceState::Set, Some(value), Some(unit)) => drop(write!(text, "{value} {unit}")),
-            (AdviceState::Set, Some(value), None) => drop(write!(text, "{value}")),
-            (AdviceState::Set, None, _) => text.push_str("unknown"),
-            (AdviceState::Ended, ..) => text.push_str("ended by a sign"),
-            (AdviceState::Expired, ..) => text.push_str("expired: new region"),
+        match (e.value, e.unit) {
+            (Some(value), Some(unit)) => {
+                let _ = write!(text, "{value} {unit}");
+            }
+            (Some(value), None) => {
+                let _ = write!(text, "{value}");
+            }
+            (None, _) => text.push_str(match e.state {
+                AdviceState::Set | AdviceState::Rule => "none",
+                AdviceState::Ended => "ended by a sign",
+                AdviceState::Expired => expired(e.reason),
+                AdviceState::Ambiguous => "unclear:",
+            }),
+        }
+        for value in &e.candidates {
+            let _ = write!(text, " {value}");
+        }
+        if e.rule.is_some() {
+            text.push_str(" by rule");
+        }
+        if let Some(value) = e.conditional_value {
+            let _ = write!(text, ", on condition {value}");
         }
         self.columns(e.time, &text, "", Some(e.confidence), e.region);
         self.print_row(Style::Green)
@@ -119,6 +137,17 @@ impl Table {
             "{:>8}  {text}  {code}  {probability:>5}  {region}",
             minutes(time)
         );
+    }
+}
+
+fn expired(reason: Option<ExpiryReason>) -> &'static str {
+    match reason {
+        Some(ExpiryReason::Border) => "expired: new region",
+        Some(ExpiryReason::Distance) => "expired: not repeated",
+        Some(ExpiryReason::Time) => "expired: too old",
+        Some(ExpiryReason::Junction) => "expired: junction",
+        Some(ExpiryReason::Turn) => "expired: turned off",
+        None => "expired",
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Rules {
     /// The same for a limit on the post of a danger sign, which holds for that danger only.
     #[serde(default)]
     pub warning_expires_after_m: Option<f64>,
+    /// Least and greatest height over width of the speed-limit signs; other outlines are no limits.
+    #[serde(default)]
+    pub limit_height_over_width: Option<[f32; 2]>,
     /// A limit on the post of a school sign holds at school times only.
     #[serde(default)]
     pub school_sign_makes_conditional: bool,
@@ -83,6 +86,7 @@ impl Default for Rules {
             ended_by: vec![EndedBy::EndSign, EndedBy::TownSign, EndedBy::Junction],
             expires_after_m: 3000.0,
             warning_expires_after_m: None,
+            limit_height_over_width: None,
             school_sign_makes_conditional: true,
         }
     }
@@ -130,6 +134,13 @@ impl Rules {
             {
                 return Err(format!("rules: {key} is {distance}, expected 100 to 50000"));
             }
+        }
+        if let Some([low, high]) = self.limit_height_over_width
+            && !(0.1 < low && low < high && high < 10.0)
+        {
+            return Err(format!(
+                "rules: limit_height_over_width is [{low}, {high}], expected least and greatest"
+            ));
         }
         for class in classes {
             if class.family == Family::SpeedLimit

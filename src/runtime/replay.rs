@@ -320,7 +320,9 @@ impl<'a> Tail<'a> {
         let mut region = None;
         if let Some(drive) = &mut self.drive {
             while let Some(fix) = drive.fixes.get(self.next_fix).filter(|f| f.time <= time) {
-                self.position_deg = Some((fix.latitude_deg, fix.longitude_deg));
+                let position_deg = (fix.latitude_deg, fix.longitude_deg);
+                self.position_deg = Some(position_deg);
+                self.recognition.position(fix.time, position_deg);
                 region = drive.locator.update(*fix).or(region);
                 self.next_fix += 1;
             }

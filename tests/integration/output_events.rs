@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::option;
 use proptest::prelude::*;
 use tsedge::event::{
-    AdviceState, Candidate, ClassInfo, Event, Family, HealthEvent, Naming, RegionEvent, SignEvent,
-    SpeedAdvice, Summary,
+    AdviceState, Candidate, ClassInfo, Event, ExpiryReason, Family, HealthEvent, Naming,
+    RegionEvent, RuleName, SignEvent, SpeedAdvice, Summary,
 };
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -51,14 +51,12 @@ pub fn sign(naming: Naming) -> SignEvent {
 /// One event of every kind, and a sign event of every result.
 pub fn one_of_each() -> Vec<Event> {
     let advice = |state, value| SpeedAdvice {
-        time: Timestamp::from_seconds(2.0),
-        frame: 60,
-        state,
         value,
         unit: Some(SpeedUnit::KilometresPerHour),
         track: Some(TrackId(4)),
         confidence: 0.98,
-        region: region("DE"),
+        reason: (state == AdviceState::Expired).then_some(ExpiryReason::Border),
+        ..SpeedAdvice::none(Timestamp::from_seconds(2.0), 60, state, region("DE"))
     };
     vec![
         Event::Region(RegionEvent {
@@ -196,27 +194,68 @@ fn any_advice() -> impl Strategy<Value = SpeedAdvice> {
         (any_time(), any::<u64>()),
         prop_oneof![
             Just(AdviceState::Set),
+            Just(AdviceState::Rule),
             Just(AdviceState::Ended),
-            Just(AdviceState::Expired)
+            Just(AdviceState::Expired),
+            Just(AdviceState::Ambiguous)
         ],
         option::of(0.0_f32..200.0),
         option::of(any_unit()),
         option::of(any::<u32>().prop_map(TrackId)),
         0.0_f32..=1.0,
         any_region(),
+        any_detail(),
     )
         .prop_map(
-            |((time, frame), state, value, unit, track, confidence, region)| SpeedAdvice {
-                time,
-                frame,
-                state,
-                value,
-                unit,
-                track,
-                confidence,
-                region,
+            |((time, frame), state, value, unit, track, confidence, region, detail)| {
+                let (rule, reason, conditional_value, candidates, held_s, held_m) = detail;
+                SpeedAdvice {
+                    value,
+                    unit,
+                    track,
+                    confidence,
+                    rule,
+                    reason,
+                    conditional_value,
+                    candidates: candidates.into_iter().collect(),
+                    held_s,
+                    held_m,
+                    ..SpeedAdvice::none(time, frame, state, region)
+                }
             },
         )
+}
+
+type Detail = (
+    Option<RuleName>,
+    Option<ExpiryReason>,
+    Option<f32>,
+    Vec<f32>,
+    Option<f64>,
+    Option<f64>,
+);
+
+fn any_detail() -> impl Strategy<Value = Detail> {
+    (
+        option::of(prop_oneof![
+            Just(RuleName::Town),
+            Just(RuleName::Rural),
+            Just(RuleName::Expressway),
+            Just(RuleName::Motorway),
+            Just(RuleName::Residential)
+        ]),
+        option::of(prop_oneof![
+            Just(ExpiryReason::Border),
+            Just(ExpiryReason::Distance),
+            Just(ExpiryReason::Time),
+            Just(ExpiryReason::Junction),
+            Just(ExpiryReason::Turn)
+        ]),
+        option::of(0.0_f32..200.0),
+        proptest::collection::vec(0.0_f32..200.0, 0..4),
+        option::of(0.0_f64..1e6),
+        option::of(0.0_f64..1e6),
+    )
 }
 
 fn any_region_change() -> impl Strategy<Value = RegionEvent> {

@@ -179,14 +179,11 @@ impl Drive {
         if age == 4 && !unknown {
             events.push(Event::SignConfirmed(event));
             events.push(Event::SpeedLimit(SpeedAdvice {
-                time: frame.time,
-                frame: frame.index,
-                state: AdviceState::Set,
                 value: Some(60.0),
                 unit: Some(SpeedUnit::KilometresPerHour),
                 track: Some(TrackId(id)),
                 confidence: 0.91,
-                region,
+                ..SpeedAdvice::none(frame.time, frame.index, AdviceState::Set, region)
             }));
         }
     }

@@ -274,20 +274,20 @@ impl VehicleState {
             None => TseSpeedLimitLimitState::None,
             Some(advice) => limit_state(advice),
         };
-        let standing = limit.filter(|l| l.value.is_some());
+        let standing = limit.filter(|l| shown(l).is_some());
         let age_s = standing.map_or(255.0, |l| now.seconds_since(l.time).clamp(0.0, 254.0));
         raw(TseSpeedLimit::new(
             0,
             0,
             state,
             standing
-                .and_then(|l| l.value)
+                .and_then(shown)
                 .map_or(0, |v| v.round().clamp(0.0, 255.0) as u8),
             match standing.and_then(|l| l.unit) {
                 Some(SpeedUnit::MilesPerHour) => TseSpeedLimitLimitUnit::Mph,
                 _ => TseSpeedLimitLimitUnit::KmH,
             },
-            false,
+            standing.is_some_and(|l| l.value.is_none()),
             standing.map_or(127, |l| percent(l.confidence)),
             age_s as u8,
             DISTANCE_UNKNOWN_M,
@@ -309,9 +309,18 @@ impl VehicleState {
 
 const DISTANCE_UNKNOWN_M: u16 = 40_950;
 
+/// The limit, or the one under a condition where there is no other.
+fn shown(advice: &SpeedAdvice) -> Option<f32> {
+    advice.value.or(advice.conditional_value)
+}
+
 fn limit_state(advice: &SpeedAdvice) -> TseSpeedLimitLimitState {
     match advice.state {
-        AdviceState::Set => TseSpeedLimitLimitState::Sign,
+        // What stands, whatever was before it.
+        _ if advice.rule.is_some() => TseSpeedLimitLimitState::Rule,
+        _ if shown(advice).is_some() => TseSpeedLimitLimitState::Sign,
+        AdviceState::Set | AdviceState::Rule => TseSpeedLimitLimitState::None,
+        AdviceState::Ambiguous => TseSpeedLimitLimitState::Ambiguous,
         AdviceState::Ended => TseSpeedLimitLimitState::Ended,
         AdviceState::Expired => TseSpeedLimitLimitState::Expired,
     }

@@ -4,8 +4,8 @@ use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::event::{
-    AdviceState, Candidate, Event, HealthEvent, Naming, RegionEvent, SignEvent, SpeedAdvice,
-    Summary,
+    AdviceState, Candidate, Event, ExpiryReason, HealthEvent, Naming, RegionEvent, RuleName,
+    SignEvent, SpeedAdvice, Summary,
 };
 use crate::health::{HealthState, Reasons};
 use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -81,7 +81,7 @@ impl<'a> Sign<'a> {
 }
 
 #[derive(Serialize)]
-struct SpeedLimit {
+struct SpeedLimit<'a> {
     event: &'static str,
     time_s: Rounded<3>,
     frame: u64,
@@ -94,10 +94,22 @@ struct SpeedLimit {
     track: Option<TrackId>,
     confidence: Rounded<3>,
     region: RegionCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<RuleName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ExpiryReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conditional_value: Option<Amount>,
+    #[serde(skip_serializing_if = "Amounts::is_empty")]
+    candidates: Amounts<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_s: Option<Rounded<1>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_m: Option<Rounded<0>>,
 }
 
-impl SpeedLimit {
-    fn new(e: &SpeedAdvice) -> Self {
+impl<'a> SpeedLimit<'a> {
+    fn new(e: &'a SpeedAdvice) -> Self {
         Self {
             event: "speed_limit",
             time_s: seconds(e.time),
@@ -108,6 +120,12 @@ impl SpeedLimit {
             track: e.track,
             confidence: Rounded(e.confidence.into()),
             region: e.region,
+            rule: e.rule,
+            reason: e.reason,
+            conditional_value: e.conditional_value.map(Amount),
+            candidates: Amounts(&e.candidates),
+            held_s: e.held_s.map(Rounded),
+            held_m: e.held_m.map(Rounded),
         }
     }
 }
@@ -237,6 +255,21 @@ impl Serialize for Amount {
         } else {
             Rounded::<3>(self.0.into()).serialize(serializer)
         }
+    }
+}
+
+/// Several of them.
+struct Amounts<'a>(&'a [f32]);
+
+impl Amounts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Amounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|value| Amount(*value)))
     }
 }
 

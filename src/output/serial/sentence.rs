@@ -54,7 +54,11 @@ pub fn limit(advice: Option<&SpeedAdvice>) -> Sentence {
         }
         Some(advice) => {
             let _ = body.push_str(match advice.state {
-                AdviceState::Set => "SIGN,",
+                // What stands, whatever was before it.
+                _ if advice.rule.is_some() => "RULE,",
+                _ if advice.value.is_some() => "SIGN,",
+                AdviceState::Set | AdviceState::Rule => "NONE,",
+                AdviceState::Ambiguous => "AMBIGUOUS,",
                 AdviceState::Ended => "ENDED,",
                 AdviceState::Expired => "EXPIRED,",
             });
