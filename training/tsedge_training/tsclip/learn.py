@@ -1,0 +1,144 @@
+"""One training run: sampling, layer-wise rates, the loop, ADWE's pulls, checkpoints."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..augment import augment
+from . import merge
+from .pictures import DRAWING, PHOTO, Pictures
+
+DRAWING_SHARE = 0.4
+CHECKPOINT_SECONDS = 300
+LOG_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run cost: seconds, steps, and the share of pulls."""
+
+    seconds: float
+    steps: int
+    betas: tuple[float, ...]
+
+
+def sampling_weights(pictures: Pictures, chosen: np.ndarray) -> np.ndarray:
+    """Sources in fixed shares; in them, cells of region and class by the root of their size."""
+    weights = np.zeros(len(chosen))
+    source = pictures.source[chosen]
+    shares = {PHOTO: 1 - DRAWING_SHARE, DRAWING: DRAWING_SHARE}
+    for kind, share in shares.items():
+        mine = np.flatnonzero(source == kind)
+        if len(mine):
+            cells = pictures.label[chosen[mine]] * 100 + pictures.region[chosen[mine]]
+            _, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
+            part = counts[inverse] ** -0.5
+            weights[mine] = share * part / part.sum()
+    return weights / weights.sum()
+
+
+class _Views(torch.utils.data.IterableDataset):
+    """Augmented batches without end; a worker draws by its own stream of random numbers."""
+
+    def __init__(self, pictures, chosen, batch, size_px, seed):
+        self.pictures, self.chosen = pictures, chosen
+        self.batch, self.size_px, self.seed = batch, size_px, seed
+        self.weights = sampling_weights(pictures, chosen)
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
+        while True:
+            rows = rng.choice(self.chosen, self.batch, p=self.weights)
+            views = augment(self.pictures.images[rows], self.size_px, rng)
+            labels = torch.from_numpy(self.pictures.label[rows].astype(np.int64))
+            yield torch.from_numpy(views).permute(0, 3, 1, 2), labels
+
+
+def parameter_groups(model: torch.nn.Module, strategy) -> list[dict]:
+    """Deeper layers of a ViT learn slower by `layer_decay` a block; the text side by `head_rate`."""
+    depth = len(getattr(getattr(model, "tower", model), "blocks", ()))
+    groups = []
+    for name, parameter in model.named_parameters():
+        rate = strategy.learning_rate
+        if name.startswith("text."):
+            rate = strategy.head_rate
+        elif ".blocks." in name:
+            rate *= strategy.layer_decay ** (depth - 1 - int(name.split(".")[2]))
+        elif depth and "proj" not in name and "ln_post" not in name:
+            rate *= strategy.layer_decay**depth
+        decay = strategy.weight_decay if parameter.ndim > 1 else 0.0
+        groups.append({"params": [parameter], "lr": rate, "rate": rate, "weight_decay": decay})
+    return groups
+
+
+def train(
+    model: torch.nn.Module,
+    strategy,
+    loss_of: Callable,
+    pictures: Pictures,
+    chosen: np.ndarray,
+    seed: int,
+    workers: int = 0,
+    accuracy_of: Callable[[], float] | None = None,
+    checkpoint: Path | None = None,
+    log: Callable[[str], None] = print,
+) -> Outcome:
+    """Trains in place. `accuracy_of` is asked before each pull of an accuracy-driven ADWE."""
+    torch.manual_seed(seed)
+    device = next(model.parameters()).device
+    model.train()
+    start = {k: p.detach().clone() for k, p in model.named_parameters()}
+    current = dict(model.named_parameters())
+    optimiser = torch.optim.AdamW(
+        parameter_groups(model, strategy), betas=(0.9, 0.98), fused=True
+    )
+    steps = max(1, strategy.images // strategy.batch)
+    adwe = strategy.adwe
+    epoch_steps = max(1, steps // (adwe.pulls if adwe else 4))
+    views = torch.utils.data.DataLoader(
+        _Views(pictures, chosen, strategy.batch, strategy.size_px, seed),
+        batch_size=None, num_workers=workers, pin_memory=device.type == "cuda",
+    )  # fmt: skip
+    betas, strength, total, counted = [], None, 0.0, 0
+    began = logged = saved = time.monotonic()
+    for step, (pixels, labels) in zip(range(steps), views, strict=False):
+        warm = min(1, (step + 1) / max(1, 0.08 * steps))
+        rate = warm * (0.475 * (1 + np.cos(np.pi * step / steps)) + 0.05)
+        for group in optimiser.param_groups:
+            group["lr"] = group["rate"] * rate
+        pixels = pixels.to(device, non_blocking=True).float()
+        loss = loss_of(model, pixels, labels.to(device, non_blocking=True))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        epoch, last = step // epoch_steps, (step + 1) % epoch_steps == 0
+        if adwe and (last or adwe.per_step):
+            if strength is None or last or not adwe.per_step:
+                accuracy = accuracy_of() if adwe.schedule == "accuracy" else None
+                strength = adwe.strength(epoch, accuracy)
+                betas.append(round(strength, 4))
+                model.train()
+            merge.pull(current, start, strength / (epoch_steps if adwe.per_step else 1))
+        total, counted, now = total + loss.detach(), counted + 1, time.monotonic()
+        if now - logged > LOG_SECONDS or step + 1 == steps:
+            speed = (step + 1) * strategy.batch / (now - began)
+            log(f"step {step + 1}/{steps} loss {float(total) / counted:.3f} {speed:.1f} pictures/s")
+            total, counted, logged = 0.0, 0, now
+        if checkpoint and now - saved > CHECKPOINT_SECONDS:
+            save(model, checkpoint)
+            saved = now
+    model.eval()
+    return Outcome(time.monotonic() - began, steps, tuple(betas))
+
+
+def save(model: torch.nn.Module, file: Path) -> None:
+    """Weights as bf16: half the size, and the forward pass runs in bf16 anyway."""
+    state = {k: v.bfloat16() for k, v in model.state_dict().items()}
+    partial = file.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.rename(file)

@@ -1,0 +1,52 @@
+"""Weight ensembles as pure functions over state dicts, and the schedules of ADWE's beta."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+State = Mapping[str, torch.Tensor]
+ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+
+
+def wise(zero_shot: State, fine_tuned: State, alpha: float) -> dict[str, torch.Tensor]:
+    """WiSE-FT: (1 - alpha) zero_shot + alpha fine_tuned."""
+    if zero_shot.keys() != fine_tuned.keys():
+        odd = sorted(set(zero_shot) ^ set(fine_tuned))
+        raise ValueError(f"the two states differ in names: {odd[:5]}")
+    return {
+        name: torch.lerp(value, fine_tuned[name], alpha) if value.is_floating_point() else value
+        for name, value in zero_shot.items()
+    }
+
+
+@torch.no_grad()
+def pull(parameters: State, zero_shot: State, beta: float) -> None:
+    """ADWE's step, in place: theta <- (1 - beta) theta + beta theta_zero_shot."""
+    for name, parameter in parameters.items():
+        parameter.lerp_(zero_shot[name], beta)
+
+
+@dataclass(frozen=True)
+class Adwe:
+    """How strongly (beta) and how often (pulls in a run) the weights go back to the start.
+
+    constant: beta; decaying: beta x decay^n; accuracy: beta x (1 - accuracy on the validation crops
+    of the training regions), so that the pull fades as the task is learned. With `per_step` the pull
+    of an epoch is spread over its steps.
+    """
+
+    beta: float = 0.15
+    schedule: str = "constant"
+    decay: float = 0.7
+    pulls: int = 4
+    per_step: bool = False
+
+    def strength(self, epoch: int, accuracy: float | None) -> float:
+        if self.schedule == "constant":
+            return self.beta
+        if self.schedule == "decaying":
+            return self.beta * self.decay**epoch
+        if self.schedule == "accuracy":
+            return self.beta * (1 - (accuracy or 0.0))
+        raise ValueError(f"ADWE has no schedule {self.schedule!r}")

@@ -1,0 +1,40 @@
+"""The pictures of the benchmark, read from the one file that `pack` makes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+PX = 96
+PHOTO, DRAWING, EMPTY = range(3)
+TRAIN, VALIDATION, TEST = range(3)
+NOWHERE = -1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """`label` counts the benchmark's classes (-1: no sign), `region` its regions (-1: none).
+
+    `side_px` is the shorter side of the original crop.
+    """
+
+    images: np.ndarray
+    label: np.ndarray
+    region: np.ndarray
+    source: np.ndarray
+    role: np.ndarray
+    side_px: np.ndarray
+    path: np.ndarray
+
+
+def read(file: Path) -> Pictures:
+    with np.load(file) as columns:
+        table = {k: columns[k] for k in columns.files}
+    jpeg, ends = table.pop("jpeg"), table.pop("ends")
+    images = np.empty((len(ends), PX, PX, 3), np.uint8)
+    for i, (start, end) in enumerate(zip(np.r_[0, ends[:-1]], ends, strict=True)):
+        rgb = cv2.cvtColor(cv2.imdecode(jpeg[start:end], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        images[i] = cv2.resize(rgb, (PX, PX), interpolation=cv2.INTER_CUBIC)
+    return Pictures(images, **table)
+

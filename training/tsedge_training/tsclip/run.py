@@ -1,0 +1,222 @@
+"""One task by one strategy and seed: prepare, train, judge; the result as rows of figures."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .. import augment
+from . import classic, learn, merge, metrics, protocols, vit, weights
+from .benchmark import Benchmark
+from .model import SCALE, Sentences, SignModel, align, linear_probe
+from .pictures import EMPTY, TEST, VALIDATION, Pictures
+from .protocols import Task
+from .strategies import LOSSES, Strategy
+
+JUDGED_AT_ONCE = 64
+ALIGNED_PER_CLASS = 24
+CLASSIC_SIZE_PX = 96
+
+
+@dataclass(frozen=True)
+class World:
+    """What all runs share. `cap` thins test crops by region and class (None: all)."""
+
+    pictures: Pictures
+    sentences: Sentences
+    benchmark: Benchmark
+    device: torch.device
+    workers: int = 0
+    cap: int | None = None
+    log: Callable[[str], None] = print
+
+
+@torch.inference_mode()
+def forward(world: World, what: Callable, rows: np.ndarray, size_px: int) -> torch.Tensor:
+    """`what` of the pictures as the runtime would cut them, in batches."""
+    out = []
+    for i in range(0, len(rows), JUDGED_AT_ONCE):
+        plain = augment.plain(world.pictures.images[rows[i : i + JUDGED_AT_ONCE]], size_px)
+        pixels = torch.from_numpy(plain).to(world.device).permute(0, 3, 1, 2).float()
+        with torch.autocast(world.device.type, torch.bfloat16):
+            out.append(what(pixels).float())
+    return torch.cat(out)
+
+
+def labels_of(world: World, rows: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(world.pictures.label[rows].astype(np.int64)).to(world.device)
+
+
+def zero_shot(world: World, strategy: Strategy) -> SignModel:
+    """CLIP's tower, and a text side aligned on official drawings: no sign photo was seen."""
+    torch.manual_seed(0)
+    if strategy.tiny:
+        tower, dim = vit.ViT(strategy.size_px, vit.TINY), vit.TINY.dim
+    else:
+        tower, dim = weights.tower(strategy.size_px), vit.B16.dim
+    model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
+    model.to(world.device).eval()
+    rows = protocols.thinned(protocols.drawn(world.pictures), world.pictures, ALIGNED_PER_CLASS)
+    features = forward(world, model.tower, rows, strategy.size_px)
+    align(model, features, labels_of(world, rows))
+    return model
+
+
+def judge(world: World, score: Callable, rows: np.ndarray, size_px: int) -> metrics.Scored:
+    pictures = world.pictures
+    logits = forward(world, score, rows, size_px).cpu().numpy()
+    return metrics.Scored(logits, pictures.label[rows], pictures.region[rows], pictures.side_px[rows])
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges any scoring function on the crops of one task."""
+
+    world: World
+    task: Task
+    size_px: int
+    known: frozenset[int]
+
+    def _rows(self, rows):
+        return protocols.thinned(rows, self.world.pictures, self.world.cap)
+
+    def score(self, score: Callable, rows: np.ndarray) -> metrics.Scored:
+        return judge(self.world, score, self._rows(rows), self.size_px)
+
+    def accuracy(self, score: Callable, rows: np.ndarray) -> float:
+        got = self.score(score, rows)
+        return float((got.predicted == got.label).mean()) if len(got.label) else 0.0
+
+    def full(self, score: Callable) -> dict:
+        world, task, pictures = self.world, self.task, self.world.pictures
+        test = self.score(score, protocols.test(pictures, world.benchmark))
+        validation = self.score(score, protocols.validation(task, pictures, world.benchmark))
+        abroad = protocols.abroad(task, pictures, world.benchmark)
+        cap = world.cap and 50 * world.cap
+        empty = [
+            judge(world, score, np.flatnonzero((pictures.source == EMPTY)
+                  & (pictures.role == role))[:cap], self.size_px)
+            for role in (VALIDATION, TEST)
+        ]  # fmt: skip
+        trained = set(task.regions) | ({task.shot_region} if task.shots else set())
+        out = metrics.summary(
+            test, validation, tuple(empty), world.benchmark.regions, trained, set(self.known)
+        )
+        out["validation_abroad_top1"] = (
+            metrics.percent(self.accuracy(score, abroad)) if len(abroad) else None
+        )
+        out["predictions"] = metrics.packed(test)
+        return out
+
+
+def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | None = None,
+        start: SignModel | None = None) -> Iterator[dict]:  # fmt: skip
+    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha.
+
+    `start` is the zero-shot model where the caller has it; it is trained in place.
+    """
+    chosen = protocols.training(task, world.pictures, world.benchmark, seed)
+    known = frozenset(np.unique(world.pictures.label[chosen]).tolist())
+    size_px = CLASSIC_SIZE_PX if strategy.kind == "classic" and not strategy.tiny else strategy.size_px
+    judged = Judge(world, task, size_px, known)
+    made = {
+        "task": task.name, "protocol": task.protocol, "seed": seed, "strategy": strategy.name,
+        "recipe": asdict(strategy), "pictures": len(chosen), "test_cap": world.cap,
+        "device": _device_name(world.device),
+    }  # fmt: skip
+    if strategy.kind == "classic":
+        yield made | _classic(world, judged, strategy, chosen, seed, folder)
+        return
+    model = start or zero_shot(world, strategy)
+
+    def score(pixels):
+        return SCALE * model.cosines(model.embed(pixels))
+
+    if strategy.kind == "zero_shot":
+        yield made | judged.full(score)
+        return
+    if strategy.kind == "linear_probe":
+        yield made | judged.full(_probe(world, model, chosen, size_px))
+        return
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    inside = protocols.validation(task, world.pictures, world.benchmark)
+    loss = LOSSES[strategy.kind]
+    cost = learn.train(
+        model, strategy, lambda m, pixels, labels: loss(m, m.embed(pixels), labels),
+        world.pictures, chosen, seed, world.workers,
+        accuracy_of=lambda: judged.accuracy(score, inside),
+        checkpoint=folder and folder / "checkpoint.pt", log=world.log,
+    )  # fmt: skip
+    if folder:
+        learn.save(model, folder / "model.pt")
+    spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "betas": cost.betas}
+    yield made | spent | judged.full(score)
+    if strategy.name == "ft":
+        yield from _wise(judged, model, before, score, made | spent)
+
+
+def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: dict):
+    """Alpha is chosen on validation crops of tuning regions abroad, then tested once."""
+    world = judged.world
+    after = {k: v.clone() for k, v in model.state_dict().items()}
+    abroad = protocols.abroad(judged.task, world.pictures, world.benchmark)
+    inside = protocols.validation(judged.task, world.pictures, world.benchmark)
+    curve = []
+    for alpha in merge.ALPHAS:
+        model.load_state_dict(merge.wise(before, after, alpha))
+        curve.append(
+            {
+                "alpha": alpha,
+                "validation_home": metrics.percent(judged.accuracy(score, inside)),
+                "validation_abroad": metrics.percent(judged.accuracy(score, abroad)),
+            }
+        )
+    best = max(curve[:-1], key=lambda p: (p["validation_abroad"], p["validation_home"]))["alpha"]
+    for alpha in sorted({0.5, best}):
+        model.load_state_dict(merge.wise(before, after, alpha))
+        name = "wise-0.5" if alpha == 0.5 else "wise-tuned"
+        yield made | {"strategy": name, "alpha": alpha, "curve": curve} | judged.full(score)
+    model.load_state_dict(after)
+
+
+def _probe(world: World, model: SignModel, chosen: np.ndarray, size_px: int) -> Callable:
+    """LP: a ridge classifier on the frozen tower; classes without pictures are never named."""
+    rows = chosen if world.cap is None else protocols.thinned(chosen, world.pictures, 4 * world.cap)
+    features = forward(world, model.tower, rows, size_px) - model.centre
+    labels = labels_of(world, rows)
+    probe = linear_probe(features, labels, len(world.benchmark.classes))
+    missing = torch.bincount(labels, minlength=len(probe)) == 0
+
+    def score(pixels):
+        return (10 * model.embed(pixels) @ probe.T).masked_fill(missing, -100.0)
+
+    return score
+
+
+def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
+    torch.manual_seed(seed)
+    model, start = classic.make(strategy, len(world.benchmark.classes))
+    model.to(world.device)
+
+    def loss(m, pixels, labels):
+        with torch.autocast(world.device.type, torch.bfloat16):
+            logits = m(pixels)
+        return F.cross_entropy(logits.float(), labels, label_smoothing=0.1)
+
+    cost = learn.train(
+        model, strategy, loss, world.pictures, chosen, seed, world.workers,
+        checkpoint=folder and folder / "checkpoint.pt", log=world.log,
+    )  # fmt: skip
+    spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "start": start}
+    return spent | judged.full(model)
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} thread"
+
+
