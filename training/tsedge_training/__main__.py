@@ -27,6 +27,7 @@ from . import (
 from .evaluate import OnnxEncoder
 from .paths import MODELS, data_root
 from .recipes import RECIPES, Recipe
+from .tsclip import cli as tsclip
 
 CALIBRATION_PICTURES = 600
 LOOKALIKES = 500
@@ -52,6 +53,7 @@ def main() -> None:
     args.add_argument("--out", type=Path, required=True)
     args = commands.add_parser("refresh", help="put changed labels and rules into the packs")
     args.add_argument("--models", type=Path, default=MODELS)
+    tsclip.add(commands)
     chosen = parser.parse_args()
     if chosen.command == "train":
         recipe = RECIPES[chosen.recipe]
@@ -70,6 +72,8 @@ def main() -> None:
     elif chosen.command == "refresh":
         for file in sorted((chosen.models / "packs").glob("*.safetensors")):
             packs.refresh(file, catalogue.load())
+    else:
+        tsclip.act(chosen)
 
 
 def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:

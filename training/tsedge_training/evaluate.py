@@ -9,6 +9,7 @@ import onnxruntime
 from . import augment, bank, data
 from .catalogue import OTHER_SIGN
 from .packs import Pack
+from .scores import calibration_error, macro_f1
 
 
 class OnnxEncoder:
@@ -84,24 +85,6 @@ def of_strange_signs(encoder: OnnxEncoder, pack: Pack, held_out: bank.Bank) -> d
     strange = held_out.take((held_out.keys == OTHER_SIGN) & (held_out.source == bank.DRAWING))
     verdict = pack.judge(encoder(augment.plain(strange.images, encoder.size_px)))
     return {"pictures": len(strange.keys), "left_unnamed": _percent((~verdict.named).mean())}
-
-
-def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
-    scores = []
-    for key in np.unique(truth):
-        both = ((truth == key) & (predicted == key)).sum()
-        scores.append(2 * both / ((truth == key).sum() + (predicted == key).sum()))
-    return float(np.mean(scores))
-
-
-def calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error over equal bins of probability."""
-    bin_of = np.minimum((probability * bins).astype(int), bins - 1)
-    gap = 0.0
-    for b in np.unique(bin_of):
-        mine = bin_of == b
-        gap += mine.mean() * abs(probability[mine].mean() - right[mine].mean())
-    return float(gap)
 
 
 def _percent(share) -> float:

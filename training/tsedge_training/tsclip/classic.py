@@ -1,5 +1,7 @@
 """Classic nets with a head of one output a class: what language-free training gives."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 from torchvision import models
@@ -21,28 +23,18 @@ class _Net(nn.Module):
 
 
 def make(strategy, classes: int) -> tuple[nn.Module, str]:
-    """The net and where its weights come from. The registries reached hold none of ImageNet for
-    these definitions: `TORCH_HOME` may hold torchvision's own, else the start is random."""
+    """The net, and where its weights come from: ImageNet's if they are at hand, else random."""
     if strategy.tiny:
         return _Net(models.shufflenet_v2_x0_5(num_classes=classes)), "random"
     weights = _weights_at_hand(strategy.classic)
-    net = getattr(models, DEFINITIONS[strategy.classic])(weights=weights)
+    net = models.get_model(strategy.classic, weights=weights)
     _replace_head(net, classes)
     return _Net(net), "ImageNet" if weights else "random"
 
 
-DEFINITIONS = {
-    "resnet50": "resnet50",
-    "swin_t": "swin_t",
-    "efficientnet_b0": "efficientnet_b0",
-}
-
-
 def _weights_at_hand(name: str):
     """torchvision's default weights if the hub's cache has them already; nothing is fetched."""
-    from pathlib import Path
-
-    weights = models.get_model_weights(DEFINITIONS[name]).DEFAULT
+    weights = models.get_model_weights(name).DEFAULT
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     return weights if file.is_file() else None
 

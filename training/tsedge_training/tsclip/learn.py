@@ -19,7 +19,7 @@ LOG_SECONDS = 60
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run cost: seconds, steps, and the share of pulls."""
+    """What a run cost, and how strong ADWE's pulls were."""
 
     seconds: float
     steps: int
@@ -60,7 +60,7 @@ class _Views(torch.utils.data.IterableDataset):
 
 
 def parameter_groups(model: torch.nn.Module, strategy) -> list[dict]:
-    """Deeper layers of a ViT learn slower by `layer_decay` a block; the text side by `head_rate`."""
+    """A ViT's lower blocks learn slower by `layer_decay` each, the text side by `head_rate`."""
     depth = len(getattr(getattr(model, "tower", model), "blocks", ()))
     groups = []
     for name, parameter in model.named_parameters():
@@ -85,26 +85,28 @@ def train(
     seed: int,
     workers: int = 0,
     accuracy_of: Callable[[], float] | None = None,
+    anchor: merge.State | None = None,
     checkpoint: Path | None = None,
     log: Callable[[str], None] = print,
 ) -> Outcome:
-    """Trains in place. `accuracy_of` is asked before each pull of an accuracy-driven ADWE."""
+    """Trains in place. ADWE pulls towards `anchor`, else towards the weights of the start.
+
+    `accuracy_of` is asked before each pull of an accuracy-driven ADWE.
+    """
     torch.manual_seed(seed)
     device = next(model.parameters()).device
     model.train()
-    start = {k: p.detach().clone() for k, p in model.named_parameters()}
     current = dict(model.named_parameters())
-    optimiser = torch.optim.AdamW(
-        parameter_groups(model, strategy), betas=(0.9, 0.98), fused=True
-    )
+    if strategy.adwe and anchor is None:
+        anchor = {k: p.detach().clone() for k, p in current.items()}
+    optimiser = torch.optim.AdamW(parameter_groups(model, strategy), betas=(0.9, 0.98), fused=True)
     steps = max(1, strategy.images // strategy.batch)
     adwe = strategy.adwe
-    epoch_steps = max(1, steps // (adwe.pulls if adwe else 4))
     views = torch.utils.data.DataLoader(
         _Views(pictures, chosen, strategy.batch, strategy.size_px, seed),
         batch_size=None, num_workers=workers, pin_memory=device.type == "cuda",
     )  # fmt: skip
-    betas, strength, total, counted = [], None, 0.0, 0
+    betas, total, counted = [], 0.0, 0
     began = logged = saved = time.monotonic()
     for step, (pixels, labels) in zip(range(steps), views, strict=False):
         warm = min(1, (step + 1) / max(1, 0.08 * steps))
@@ -116,14 +118,17 @@ def train(
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        epoch, last = step // epoch_steps, (step + 1) % epoch_steps == 0
-        if adwe and (last or adwe.per_step):
-            if strength is None or last or not adwe.per_step:
+        if adwe:
+            epoch, after = (n * adwe.pulls // steps for n in (step, step + 1))
+            first = step == 0 or epoch != (step - 1) * adwe.pulls // steps
+            if first if adwe.per_step else after > epoch:
                 accuracy = accuracy_of() if adwe.schedule == "accuracy" else None
                 strength = adwe.strength(epoch, accuracy)
                 betas.append(round(strength, 4))
                 model.train()
-            merge.pull(current, start, strength / (epoch_steps if adwe.per_step else 1))
+            if adwe.per_step or after > epoch:
+                share = adwe.pulls / steps if adwe.per_step else 1
+                merge.pull(current, anchor, strength * share)
         total, counted, now = total + loss.detach(), counted + 1, time.monotonic()
         if now - logged > LOG_SECONDS or step + 1 == steps:
             speed = (step + 1) * strategy.batch / (now - began)

@@ -6,6 +6,7 @@ Every finished row is a line of `results.jsonl`; what is there already is not ru
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,8 +14,16 @@ from pathlib import Path
 import torch
 
 from ..paths import REPOSITORY
-from . import benchmark, pack, pictures, protocols, run
-from .strategies import STRATEGIES
+from . import benchmark, continual, pictures, protocols, run
+from .model import read_sentences
+from .strategies import LOSSES, STRATEGIES
+
+CONTINUAL = "continual"
+
+
+def names() -> list[str]:
+    bench = benchmark.load()
+    return [t.name for drawn in (False, True) for t in protocols.tasks(bench, drawn)] + [CONTINUAL]
 
 
 def planned(which: list[str], names: list[str], seeds: int) -> Iterator[tuple]:
@@ -22,6 +31,10 @@ def planned(which: list[str], names: list[str], seeds: int) -> Iterator[tuple]:
     bench = benchmark.load()
     every = [t for drawn in (False, True) for t in protocols.tasks(bench, drawn)]
     for pattern in which:
+        if pattern == CONTINUAL:
+            trained = [STRATEGIES[n] for n in names if STRATEGIES[n].kind in LOSSES]
+            yield from ((CONTINUAL, s, seed) for seed in range(seeds) for s in trained)
+            continue
         found = [t for t in every if fnmatch(t.name, pattern)]
         if not found:
             raise ValueError(f"no task is named {pattern!r}; they are {[t.name for t in every]}")
@@ -32,45 +45,55 @@ def planned(which: list[str], names: list[str], seeds: int) -> Iterator[tuple]:
 
 
 def done(results: Path) -> set[tuple]:
+    """What is in the results; a line that was cut off in writing is taken away."""
     if not results.is_file():
         return set()
-    lines = map(json.loads, results.read_text(encoding="utf-8").splitlines())
-    return {(row["task"], row["strategy"], row["seed"]) for row in lines}
+    text = results.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        results.write_text(whole, encoding="utf-8")
+    rows = map(json.loads, whole.splitlines())
+    return {(row["task"], row["strategy"], row["seed"]) for row in rows}
 
 
-def world(folder: Path, device: str, workers: int, cap: int | None) -> run.World:
+def world(folder: Path, device: str, workers: int, cap: int | None, drift: bool) -> run.World:
     return run.World(
-        pictures.read(folder / pack.PICTURES), pack.read_sentences(folder), benchmark.load(),
-        torch.device(device), workers, cap, log=lambda line: print(line, flush=True),
+        pictures.read(folder / pictures.PICTURES), read_sentences(folder), benchmark.load(),
+        torch.device(device), workers, cap, drift, log=lambda line: print(line, flush=True),
     )  # fmt: skip
 
 
 def go(shared: run.World, plan, results: Path, runs: Path | None, images: int | None = None,
        debug: bool = False) -> None:  # fmt: skip
     """`images` stands in for the recipes' budget; `runs` keeps checkpoints, if given."""
-    from dataclasses import replace
-
     results.parent.mkdir(parents=True, exist_ok=True)
     for task, strategy, seed in plan:
-        if (task.name, strategy.name, seed) in done(results):
+        name = task if task == CONTINUAL else task.name
+        if (name, strategy.name, seed) in done(results):
             continue
         if images and strategy.images:
             strategy = replace(strategy, images=images)
         if debug:
             strategy = strategy.debug()
-        shared.log(f"{task.name} {strategy.name} seed {seed}")
-        folder = runs and runs / f"{task.name}-{strategy.name}-{seed}"
+        shared.log(f"{name} {strategy.name} seed {seed}")
+        folder = runs and runs / f"{name}-{strategy.name}-{seed}"
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-        for row in run.run(shared, task, strategy, seed, folder):
-            row |= {"commit": commit(), "finished": datetime.now(UTC).isoformat("T", "seconds")}
-            with open(results, "a", encoding="utf-8") as file:
+        if task == CONTINUAL:
+            rows = [continual.sequence(shared, strategy, seed, folder)]
+        else:
+            rows = list(run.run(shared, task, strategy, seed, folder))
+        with open(results, "a", encoding="utf-8") as file:
+            for row in rows:
+                row |= {"commit": commit(), "finished": datetime.now(UTC).isoformat("T", "seconds")}
                 file.write(json.dumps(row) + "\n")
-            shared.log(line(row))
+                shared.log(line(row))
 
 
 def line(row: dict) -> str:
-    shown = {k: row[k]["top1"] for k in ("home", "abroad", "abroad_known", "unknown") if k in row}
+    groups = ("home", "abroad", "abroad_known", "unknown")
+    shown = {k: row[k]["top1"] for k in groups if k in row}
+    shown |= {k: row[k] for k in ("final", "forgotten") if k in row}
     return f"{row['task']} {row['strategy']} seed {row['seed']}: {shown}"
 
 

@@ -31,8 +31,8 @@ def pull(parameters: State, zero_shot: State, beta: float) -> None:
 class Adwe:
     """How strongly (beta) and how often (pulls in a run) the weights go back to the start.
 
-    constant: beta; decaying: beta x decay^n; accuracy: beta x (1 - accuracy on the validation crops
-    of the training regions), so that the pull fades as the task is learned. With `per_step` the pull
+    constant: beta; decaying: beta x decay^n; accuracy: beta x (1 - accuracy on validation crops of
+    the training regions), so that the pull fades as the task is learned. With `per_step` the pull
     of an epoch is spread over its steps.
     """
 

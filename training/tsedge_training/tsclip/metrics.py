@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluate import calibration_error, macro_f1
+from ..scores import calibration_error, macro_f1
 
 RESAMPLES = 1000
 ACCEPTED_EMPTY = 0.01  # the threshold lets this share of non-sign crops pass
@@ -65,7 +65,7 @@ def paired_interval(right: np.ndarray, other: np.ndarray, seed: int = 0) -> list
 
 def summary(test: Scored, validation: Scored, empty: tuple[Scored, Scored],
             regions: tuple[str, ...], trained: set[str], known: set[int]) -> dict:  # fmt: skip
-    """`empty`: non-sign crops to set the threshold on, and to judge it. `known`: classes trained."""
+    """`empty`: non-sign crops to set the threshold on, and to judge it; `known`: trained labels."""
     right = test.predicted == test.label
     temperature = fit_temperature(validation) if len(validation.label) else 1.0
     certainty = probabilities(test.logits, temperature).max(1)

@@ -1,6 +1,7 @@
 """The tower and its text side: one unit vector a picture, one unit vector a sentence."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from ..matching import class_scores
 
+SENTENCES = "sentences.npz"
 SCALE = 30.0  # of the cosines, fixed: learned ones drift with the length of a run
 RIDGE_PROBE, RIDGE_TEXT = 0.3, 0.1
 
@@ -29,6 +31,11 @@ class Sentences:
         for c, rows in enumerate(of_class):
             table[c, : len(rows)], active[c, : len(rows)] = rows, True
         return torch.from_numpy(table), torch.from_numpy(active)
+
+
+def read_sentences(folder: Path) -> Sentences:
+    with np.load(folder / SENTENCES) as columns:
+        return Sentences(columns["rows"], columns["label"])
 
 
 class SignModel(nn.Module):

@@ -4,6 +4,7 @@ A machine with a GPU may reach no registry and no data folder, and take little a
 are small JPEGs with a table, the tower stays int8 and is cut into parts.
 """
 
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,11 +12,22 @@ import cv2
 import numpy as np
 
 from .. import bank, catalogue, clutter, data, drawings, text
+from . import parts, weights
 from .benchmark import Benchmark
-from .model import Sentences
-from .pictures import DRAWING, EMPTY, NOWHERE, PHOTO, PX, TEST, TRAIN, VALIDATION, Pictures
+from .model import SENTENCES
+from .pictures import (
+    DRAWING,
+    EMPTY,
+    NOWHERE,
+    PHOTO,
+    PICTURES,
+    PX,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Pictures,
+)
 
-PICTURES, SENTENCES = "pictures.npz", "sentences.npz"
 QUALITY = 88
 DRAWINGS_PER_CLASS = 120
 EMPTY_PER_ROLE = 1000
@@ -25,6 +37,9 @@ def make(root: Path, benchmark: Benchmark, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     make_sentences(benchmark, out / SENTENCES)
     make_pictures(root, benchmark, out / PICTURES)
+    shutil.copyfile(weights.packaged_onnx(), out / weights.ONNX)
+    for name in (PICTURES, weights.ONNX):
+        parts.split(out / name)
 
 
 def make_sentences(benchmark: Benchmark, file: Path) -> None:
@@ -37,11 +52,6 @@ def make_sentences(benchmark: Benchmark, file: Path) -> None:
     label = np.array([benchmark.label(key) for _, key in spoken])
     words = np.array([sentence for sentence, _ in spoken])
     np.savez(file, rows=rows.astype(np.float32), label=label, words=words)
-
-
-def read_sentences(folder: Path) -> Sentences:
-    with np.load(folder / SENTENCES) as columns:
-        return Sentences(columns["rows"], columns["label"])
 
 
 class _Writer:

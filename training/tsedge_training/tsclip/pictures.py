@@ -6,6 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .parts import joined
+
+PICTURES = "pictures.npz"
 PX = 96
 PHOTO, DRAWING, EMPTY = range(3)
 TRAIN, VALIDATION, TEST = range(3)
@@ -29,7 +32,7 @@ class Pictures:
 
 
 def read(file: Path) -> Pictures:
-    with np.load(file) as columns:
+    with np.load(joined(file)) as columns:
         table = {k: columns[k] for k in columns.files}
     jpeg, ends = table.pop("jpeg"), table.pop("ends")
     images = np.empty((len(ends), PX, PX, 3), np.uint8)
@@ -37,4 +40,3 @@ def read(file: Path) -> Pictures:
         rgb = cv2.cvtColor(cv2.imdecode(jpeg[start:end], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         images[i] = cv2.resize(rgb, (PX, PX), interpolation=cv2.INTER_CUBIC)
     return Pictures(images, **table)
-

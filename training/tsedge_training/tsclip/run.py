@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import augment
-from . import classic, learn, merge, metrics, protocols, vit, weights
+from . import classic, drift, learn, merge, metrics, protocols, vit, weights
 from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
 from .pictures import EMPTY, TEST, VALIDATION, Pictures
@@ -18,7 +18,7 @@ from .strategies import LOSSES, Strategy
 
 JUDGED_AT_ONCE = 64
 ALIGNED_PER_CLASS = 24
-CLASSIC_SIZE_PX = 96
+DRIFT_CAP = 4  # crops of each region and class, 24 times over
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,19 @@ class World:
     device: torch.device
     workers: int = 0
     cap: int | None = None
+    drift: bool = False
     log: Callable[[str], None] = print
 
 
 @torch.inference_mode()
-def forward(world: World, what: Callable, rows: np.ndarray, size_px: int) -> torch.Tensor:
-    """`what` of the pictures as the runtime would cut them, in batches."""
+def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
+            change: tuple[str, int] | None = None) -> torch.Tensor:  # fmt: skip
+    """`what` of the pictures as the runtime would cut them, in batches; `change` as of drift."""
     out = []
     for i in range(0, len(rows), JUDGED_AT_ONCE):
         plain = augment.plain(world.pictures.images[rows[i : i + JUDGED_AT_ONCE]], size_px)
+        if change:
+            plain = drift.changed(plain, *change, seed=i)
         pixels = torch.from_numpy(plain).to(world.device).permute(0, 3, 1, 2).float()
         with torch.autocast(world.device.type, torch.bfloat16):
             out.append(what(pixels).float())
@@ -65,10 +69,12 @@ def zero_shot(world: World, strategy: Strategy) -> SignModel:
     return model
 
 
-def judge(world: World, score: Callable, rows: np.ndarray, size_px: int) -> metrics.Scored:
+def judge(world: World, score: Callable, rows: np.ndarray, size_px: int,
+          change: tuple[str, int] | None = None) -> metrics.Scored:  # fmt: skip
     pictures = world.pictures
-    logits = forward(world, score, rows, size_px).cpu().numpy()
-    return metrics.Scored(logits, pictures.label[rows], pictures.region[rows], pictures.side_px[rows])
+    logits = forward(world, score, rows, size_px, change).cpu().numpy()
+    columns = (getattr(pictures, name)[rows] for name in ("label", "region", "side_px"))
+    return metrics.Scored(logits, *columns)
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,10 @@ class Judge:
         return judge(self.world, score, self._rows(rows), self.size_px)
 
     def accuracy(self, score: Callable, rows: np.ndarray) -> float:
+        if not len(rows):
+            return 0.0
         got = self.score(score, rows)
-        return float((got.predicted == got.label).mean()) if len(got.label) else 0.0
+        return float((got.predicted == got.label).mean())
 
     def full(self, score: Callable) -> dict:
         world, task, pictures = self.world, self.task, self.world.pictures
@@ -109,6 +117,21 @@ class Judge:
             metrics.percent(self.accuracy(score, abroad)) if len(abroad) else None
         )
         out["predictions"] = metrics.packed(test)
+        if world.drift and task.protocol == "all":
+            out["drift"] = self._drift(score)
+        return out
+
+    def _drift(self, score: Callable) -> dict:
+        """Top-1 by kind, a figure for each strength."""
+        world, spec = self.world, self.world.benchmark.protocols["drift"]
+        rows = protocols.test(world.pictures, world.benchmark)
+        rows = protocols.thinned(rows, world.pictures, DRIFT_CAP)
+        out = {}
+        for kind in spec["kinds"]:
+            changed = [
+                judge(world, score, rows, self.size_px, (kind, s)) for s in spec["strengths"]
+            ]
+            out[kind] = [metrics.percent((c.predicted == c.label).mean()) for c in changed]
         return out
 
 
@@ -120,7 +143,7 @@ def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | 
     """
     chosen = protocols.training(task, world.pictures, world.benchmark, seed)
     known = frozenset(np.unique(world.pictures.label[chosen]).tolist())
-    size_px = CLASSIC_SIZE_PX if strategy.kind == "classic" and not strategy.tiny else strategy.size_px
+    size_px = strategy.size_px
     judged = Judge(world, task, size_px, known)
     made = {
         "task": task.name, "protocol": task.protocol, "seed": seed, "strategy": strategy.name,
@@ -218,5 +241,3 @@ def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} thread"
-
-

@@ -54,11 +54,10 @@ STRATEGIES = {
         _adwe("adwe-accuracy", schedule="accuracy"),
         _adwe("adwe-constant-step", per_step=True),
         _adwe("adwe-decaying-step", schedule="decaying", per_step=True),
-        Strategy("resnet50", "classic", classic="resnet50", learning_rate=5e-4, layer_decay=1.0),
-        Strategy("swin-t", "classic", classic="swin_t", learning_rate=5e-4, layer_decay=1.0),
+        Strategy("resnet50", "classic", classic="resnet50", learning_rate=5e-4, size_px=96),
+        Strategy("swin-t", "classic", classic="swin_t", learning_rate=5e-4, size_px=96),
         Strategy(
-            "efficientnet-b0", "classic", classic="efficientnet_b0",
-            learning_rate=1e-3, layer_decay=1.0,
+            "efficientnet-b0", "classic", classic="efficientnet_b0", learning_rate=1e-3, size_px=96
         ),
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""CLIP's image tower in plain PyTorch: pre-norm ViT with quick GELU, any square input in patches."""
+"""CLIP's image tower in plain PyTorch: a pre-norm ViT with quick GELU, for any square input."""
 
 from dataclasses import dataclass
 
@@ -56,7 +56,7 @@ class Block(nn.Module):
 
 
 class ViT(nn.Module):
-    """u8-range pixels [N, 3, size, size] -> features [N, dim], neither centred nor of unit length."""
+    """Pixels 0-255 [N, 3, size, size] -> features [N, dim], not centred, not of unit length."""
 
     def __init__(self, size_px: int, shape: Shape = B16):
         super().__init__()

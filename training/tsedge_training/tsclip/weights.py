@@ -1,15 +1,22 @@
 """Weights of the image tower: the standard ones of a hub, or the packaged int8 ONNX dequantised."""
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from ..downloads import CLIP_TOWER, unpacked
 from ..paths import CACHE
+from .parts import joined
 from .vit import B16, ViT, resized_positions
 
-SOURCE_VARIABLE = "TSEDGE_TOWER_WEIGHTS"  # "packaged" (default), "hub", or a .safetensors file
+# "packaged" (the default), "hub", or the folder that `matrix pack` made.
+SOURCE_VARIABLE = "TSEDGE_TOWER_WEIGHTS"
+ONNX = "tower.onnx"
+ONNX_SHA256 = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
 HUB = ("openai/clip-vit-base-patch16", "pytorch_model.bin")
 PACKAGED = "packaged"
 NAMES = (
@@ -45,10 +52,8 @@ def standard(source: str | None = None) -> dict[str, torch.Tensor]:
     if source == "hub":
         return renamed(_from_hub())
     if source == PACKAGED:
-        return _from_package()
-    from safetensors.torch import load_file
-
-    return load_file(source)
+        return _kept(packaged_onnx)
+    return _kept(lambda: joined(Path(source) / ONNX))
 
 
 def _from_hub() -> dict[str, torch.Tensor]:
@@ -59,17 +64,23 @@ def _from_hub() -> dict[str, torch.Tensor]:
     return {k: v for k, v in state.items() if k.startswith(wanted) and "position_ids" not in k}
 
 
-def _from_package() -> dict[str, torch.Tensor]:
+def _kept(onnx_file: Callable[[], Path]) -> dict[str, torch.Tensor]:
     """Dequantised once, kept beside the downloads."""
-    from safetensors.torch import load_file, save_file
-
-    file = CACHE / f"clip-vit-b16-{CLIP_TOWER.sha256[:16]}.safetensors"
+    file = CACHE / f"clip-vit-b16-{ONNX_SHA256[:16]}.safetensors"
     if not file.is_file():
-        state = renamed(dequantised(packaged_onnx()))
+        CACHE.mkdir(parents=True, exist_ok=True)
+        state = renamed(dequantised(_checked(onnx_file())))
         partial = file.with_suffix(".partial")
         save_file(state, partial)
         partial.rename(file)
     return load_file(file)
+
+
+def _checked(file: Path) -> Path:
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if found != ONNX_SHA256:
+        raise ValueError(f"{file}: sha256 is {found}, expected {ONNX_SHA256}; is a part missing?")
+    return file
 
 
 def packaged_onnx() -> Path:

@@ -1,0 +1,179 @@
+"""The parts of the comparison: weights, merging, losses, figures, changed pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from tsedge_training.tsclip import (
+    drift,
+    merge,
+    metrics,
+    parts,
+    separation,
+    strategies,
+    vit,
+    weights,
+)
+from tsedge_training.tsclip.model import Sentences, SignModel, align
+
+
+def test_usual_names_become_ours():
+    """A tower under the usual names of CLIP, as a hub gives it, loads and computes the same."""
+    torch.manual_seed(0)
+    tower = vit.ViT(32, vit.TINY)
+    usual = {}
+    for name, value in tower.state_dict().items():
+        if "qkv" in name:
+            for part, third in zip(weights.QKV, value.chunk(3), strict=True):
+                usual[name.replace("qkv", part)] = third
+        else:
+            usual[name] = value
+    whole = {here: there for there, here in weights.NAMES if here in ("cls", "patch.weight", "pos")}
+    parts = {"blocks.": "encoder.layers.", "ln1": "layer_norm1", "ln2": "layer_norm2"}
+    parts |= {".fc": ".mlp.fc", "ln_pre": "pre_layrnorm", "ln_post": "post_layernorm"}
+    parts |= {"attn.out": "self_attn.out_proj", "attn.q": "self_attn.q"}
+    parts |= {"attn.k": "self_attn.k", "attn.v": "self_attn.v"}
+    named = {}
+    for name, value in usual.items():
+        there = "visual_projection.weight" if name == "proj.weight" else whole.get(name)
+        if there is None:
+            there = name
+            for here, part in parts.items():
+                there = there.replace(here, part)
+        named[there if "visual" in there else f"vision_model.{there}"] = value
+    usual = named
+    assert "vision_model.encoder.layers.0.self_attn.out_proj.bias" in usual
+    back = weights.renamed(usual)
+    assert back.keys() == tower.state_dict().keys()
+    assert all(torch.equal(v, tower.state_dict()[k]) for k, v in back.items())
+
+
+def test_parts_come_together_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_BYTES", 10)
+    file = tmp_path / "some.bin"
+    file.write_bytes(bytes(range(95)))
+    parts.split(file)
+    assert len(list(tmp_path.iterdir())) == 10 and not file.is_file()
+    assert parts.joined(file).read_bytes() == bytes(range(95))
+    with pytest.raises(FileNotFoundError, match="matrix pack"):
+        parts.joined(tmp_path / "other.bin")
+
+
+def test_positions_keep_their_place_in_another_size():
+    pos = torch.cat([torch.zeros(1, 2), torch.linspace(0, 1, 196)[:, None].expand(-1, 2)])
+    small = vit.resized_positions(pos, 80, 16)
+    assert small.shape == (26, 2)
+    assert (small[1:, 0].diff()[:4] > 0).all() and small[25, 0] > small[1, 0] + 0.7
+
+
+def test_wise_ft_lies_between_and_refuses_strangers():
+    a, b = {"w": torch.zeros(3), "n": torch.tensor(1)}, {"w": torch.ones(3), "n": torch.tensor(1)}
+    assert torch.allclose(merge.wise(a, b, 0.3)["w"], torch.full((3,), 0.3))
+    with pytest.raises(ValueError, match="differ in names"):
+        merge.wise(a, {"v": torch.ones(3)}, 0.5)
+
+
+def test_a_pull_is_the_other_end_of_wise_ft():
+    zero, tuned = {"w": torch.randn(5)}, {"w": torch.randn(5)}
+    merged = merge.wise(zero, tuned, 0.85)["w"]
+    merge.pull(tuned, zero, 0.15)
+    assert torch.allclose(tuned["w"], merged)
+
+
+def test_schedules_of_beta():
+    assert merge.Adwe(0.2).strength(3, None) == 0.2
+    decaying = merge.Adwe(0.2, schedule="decaying", decay=0.5)
+    assert [decaying.strength(n, None) for n in range(3)] == pytest.approx([0.2, 0.1, 0.05])
+    assert merge.Adwe(0.2, schedule="accuracy").strength(0, 0.75) == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="no schedule"):
+        merge.Adwe(0.2, schedule="rising").strength(0, None)
+
+
+@pytest.fixture
+def aligned():
+    """Four classes with two sentences each, and features that lie around four directions."""
+    torch.manual_seed(0)
+    rows = torch.nn.functional.normalize(torch.randn(8, 16), dim=-1).numpy()
+    model = SignModel(torch.nn.Identity(), 32, Sentences(rows, np.arange(8) // 2), 4)
+    labels = torch.arange(4).repeat(25)
+    features = 3 * torch.randn(4, 32)[labels] + torch.randn(100, 32) + 5
+    align(model, features, labels)
+    return model, features, labels
+
+
+def test_aligned_sentences_name_what_they_speak_of(aligned):
+    model, features, labels = aligned
+    named = model.cosines(model.embed(features)).argmax(1)
+    assert (named == labels).float().mean() > 0.95
+
+
+def test_losses_are_lower_for_the_right_labels(aligned):
+    model, features, labels = aligned
+    embeddings = model.embed(features)
+    for loss in strategies.LOSSES.values():
+        assert loss(model, embeddings, labels) < loss(model, embeddings, labels.roll(1)) - 0.5
+
+
+def test_predictions_survive_packing(rng):
+    label = rng.integers(0, 46, 500)
+    logits = rng.normal(0, 1, (500, 46))
+    logits[np.arange(500), label] += 3
+    scored = metrics.Scored(logits, label, np.zeros(500), np.full(500, 40))
+    again = metrics.unpacked(metrics.packed(scored), label)
+    assert (again == scored.predicted).all()
+
+
+def test_temperature_cools_what_is_too_sure(rng):
+    label = rng.integers(0, 5, 4000)
+    logits = rng.normal(0, 1, (4000, 5))
+    logits[np.arange(4000), label] += 2
+    true = metrics.fit_temperature(metrics.Scored(logits, label, label, label))
+    hot = metrics.fit_temperature(metrics.Scored(3 * logits, label, label, label))
+    assert hot == pytest.approx(3 * true, rel=0.1)
+
+
+def test_a_paired_interval_holds_a_known_difference(rng):
+    other = rng.random(2000) < 0.8
+    right = other | (rng.random(2000) < 0.3)
+    low, high = metrics.paired_interval(right, other)
+    assert 0 < low < 100 * (right.mean() - other.mean()) < high
+
+
+@pytest.mark.parametrize("kind", drift.KINDS)
+def test_more_strength_changes_more(kind):
+    rng = np.random.default_rng(3)
+    pictures = np.kron(rng.integers(0, 256, (8, 16, 16, 3)), np.ones((1, 5, 5, 1))).astype(np.uint8)
+    gaps = [
+        np.abs(drift.changed(pictures, kind, s).astype(float) - pictures).mean() for s in (1, 3, 5)
+    ]
+    assert 0 < gaps[0] < gaps[1] < gaps[2]
+
+
+def test_separation_scores_tell_order_from_chaos(rng):
+    label = np.repeat(np.arange(5), 20)
+    apart = np.eye(5)[label] + rng.normal(0, 0.05, (100, 5))
+    assert separation.scores(apart, label)["knn_purity"] > 0.95
+    mixed = separation.scores(apart, rng.permutation(label))
+    assert mixed["knn_purity"] < 0.4 and mixed["silhouette"] < 0.1
+
+
+@pytest.mark.data
+def test_dequantised_tower_equals_the_packaged_graph(root):
+    """Of unit features mean .979 (1 is equal), of centred ones .93: int8 activations differ."""
+    import onnxruntime
+
+    from tsedge_training import data
+
+    torch.set_num_threads(1)
+    pictures = data.read_crops(root, data.manifest(root)[::2500], 224)
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    tower = weights.tower(224)
+    with torch.inference_mode():
+        ours = tower(pixels)
+        planes = ((pixels - tower.mean) / tower.std).numpy()
+    session = onnxruntime.InferenceSession(weights.packaged_onnx())
+    theirs = [session.run(["image_embeds"], {"pixel_values": p[None]})[0] for p in planes]
+    theirs = torch.from_numpy(np.concatenate(theirs))
+    assert torch.cosine_similarity(ours, theirs).mean() > 0.97
+    ours, theirs = ours - ours.mean(0), theirs - theirs.mean(0)
+    assert torch.cosine_similarity(ours, theirs).mean() > 0.88
