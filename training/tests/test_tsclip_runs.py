@@ -160,6 +160,15 @@ def test_pictures_are_kept_and_errors_shown_with_their_crops(world, tmp_path):
     assert (tmp_path / "out" / "alpha.svg").is_file()
 
 
+@pytest.mark.parametrize("strategy", ["adwe-constant", "resnet50"])
+def test_kept_weights_are_judged_again_without_training(world, tmp_path, strategy):
+    task = next(protocols.tasks(BENCHMARK, False))
+    short = matrix.replace(STRATEGIES[strategy], images=160).debug()
+    (first,), (again,) = (list(run.run(world, task, short, 0, tmp_path)) for _ in range(2))
+    assert again["seconds"] == first["seconds"]
+    assert again["home"]["top1"] == pytest.approx(first["home"]["top1"], abs=3)
+
+
 def test_a_name_that_is_no_task_is_refused():
     with pytest.raises(ValueError, match="no task is named 'one-XX'"):
         list(matrix.planned(["one-XX"], ["ft"], 1))

@@ -1,8 +1,9 @@
 """One training run: sampling, layer-wise rates, the loop, ADWE's pulls, checkpoints."""
 
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -141,9 +142,32 @@ def train(
     return Outcome(time.monotonic() - began, steps, tuple(betas))
 
 
+def trained(model: torch.nn.Module, strategy, train: Callable[[], Outcome],
+            folder: Path | None) -> Outcome:  # fmt: skip
+    """Trains and keeps the weights in `folder`, or takes those that are there by this recipe."""
+    note = folder and folder / "cost.json"
+    recipe = json.loads(json.dumps(asdict(strategy)))
+    if note and note.is_file():
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        if kept.pop("recipe") == recipe:
+            load(model, folder / "model.pt")
+            return Outcome(**kept)
+    cost = train()
+    if folder:
+        save(model, folder / "model.pt")
+        note.write_text(json.dumps(asdict(cost) | {"recipe": recipe}), encoding="utf-8")
+    return cost
+
+
+def load(model: torch.nn.Module, file: Path) -> None:
+    state = torch.load(file, weights_only=True, map_location="cpu")
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    model.eval()
+
+
 def save(model: torch.nn.Module, file: Path) -> None:
     """Weights as bf16: half the size, and the forward pass runs in bf16 anyway."""
-    state = {k: v.bfloat16() for k, v in model.state_dict().items()}
+    state = {k: v.bfloat16() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     partial = file.with_suffix(".partial")
     torch.save(state, partial)
     partial.rename(file)

@@ -55,10 +55,13 @@ class SignModel(nn.Module):
         ):
             self.register_buffer(name, value, persistent=False)
 
-    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The tower alone runs in bf16: cosines need more digits."""
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            features = self.tower(pixels)
-        return F.normalize(features.float() - self.centre, dim=-1)
+            return self.tower(pixels).float()
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        return F.normalize(self.features(pixels) - self.centre, dim=-1)
 
     def vectors(self) -> torch.Tensor:
         """[S, D]: the sentences in the picture's space."""

@@ -14,7 +14,7 @@ from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
 from .pictures import EMPTY, TEST, VALIDATION, Pictures
 from .protocols import Task
-from .strategies import LOSSES, Strategy
+from .strategies import LOSSES, SMOOTHING, Strategy
 
 JUDGED_AT_ONCE = 64
 ALIGNED_PER_CLASS = 24
@@ -45,8 +45,7 @@ def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
         if change:
             plain = drift.changed(plain, *change, seed=i)
         pixels = torch.from_numpy(plain).to(world.device).permute(0, 3, 1, 2).float()
-        with torch.autocast(world.device.type, torch.bfloat16):
-            out.append(what(pixels).float())
+        out.append(what(pixels).float())
     return torch.cat(out)
 
 
@@ -64,7 +63,7 @@ def zero_shot(world: World, strategy: Strategy) -> SignModel:
     model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
     model.to(world.device).eval()
     rows = protocols.thinned(protocols.drawn(world.pictures), world.pictures, ALIGNED_PER_CLASS)
-    features = forward(world, model.tower, rows, strategy.size_px)
+    features = forward(world, model.features, rows, strategy.size_px)
     align(model, features, labels_of(world, rows))
     return model
 
@@ -167,14 +166,16 @@ def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | 
     before = {k: v.clone() for k, v in model.state_dict().items()}
     inside = protocols.validation(task, world.pictures, world.benchmark)
     loss = LOSSES[strategy.kind]
-    cost = learn.train(
-        model, strategy, lambda m, pixels, labels: loss(m, m.embed(pixels), labels),
-        world.pictures, chosen, seed, world.workers,
-        accuracy_of=lambda: judged.accuracy(score, inside),
-        checkpoint=folder and folder / "checkpoint.pt", log=world.log,
-    )  # fmt: skip
-    if folder:
-        learn.save(model, folder / "model.pt")
+
+    def train() -> learn.Outcome:
+        return learn.train(
+            model, strategy, lambda m, pixels, labels: loss(m, m.embed(pixels), labels),
+            world.pictures, chosen, seed, world.workers,
+            accuracy_of=lambda: judged.accuracy(score, inside),
+            checkpoint=folder and folder / "checkpoint.pt", log=world.log,
+        )  # fmt: skip
+
+    cost = learn.trained(model, strategy, train, folder)
     spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "betas": cost.betas}
     yield made | spent | judged.full(score)
     if strategy.name == "ft":
@@ -208,7 +209,7 @@ def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: 
 def _probe(world: World, model: SignModel, chosen: np.ndarray, size_px: int) -> Callable:
     """LP: a ridge classifier on the frozen tower; classes without pictures are never named."""
     rows = chosen if world.cap is None else protocols.thinned(chosen, world.pictures, 4 * world.cap)
-    features = forward(world, model.tower, rows, size_px) - model.centre
+    features = forward(world, model.features, rows, size_px) - model.centre
     labels = labels_of(world, rows)
     probe = linear_probe(features, labels, len(world.benchmark.classes))
     missing = torch.bincount(labels, minlength=len(probe)) == 0
@@ -224,17 +225,22 @@ def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
     model, start = classic.make(strategy, len(world.benchmark.classes))
     model.to(world.device)
 
-    def loss(m, pixels, labels):
+    def score(pixels):
         with torch.autocast(world.device.type, torch.bfloat16):
-            logits = m(pixels)
-        return F.cross_entropy(logits.float(), labels, label_smoothing=0.1)
+            return model(pixels).float()
 
-    cost = learn.train(
-        model, strategy, loss, world.pictures, chosen, seed, world.workers,
-        checkpoint=folder and folder / "checkpoint.pt", log=world.log,
-    )  # fmt: skip
+    def loss(m, pixels, labels):
+        return F.cross_entropy(score(pixels), labels, label_smoothing=SMOOTHING)
+
+    def train() -> learn.Outcome:
+        return learn.train(
+            model, strategy, loss, world.pictures, chosen, seed, world.workers,
+            checkpoint=folder and folder / "checkpoint.pt", log=world.log,
+        )  # fmt: skip
+
+    cost = learn.trained(model, strategy, train, folder)
     spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "start": start}
-    return spent | judged.full(model)
+    return spent | judged.full(score)
 
 
 def _device_name(device: torch.device) -> str:

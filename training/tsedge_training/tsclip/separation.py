@@ -7,12 +7,11 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
-from . import matrix, protocols, run
+from . import learn, matrix, protocols, run
 from .strategies import STRATEGIES
 
 PER_CELL = 6  # test crops of each region and class
@@ -30,7 +29,7 @@ def scores(embeddings: np.ndarray, label: np.ndarray) -> dict[str, float]:
     }
 
 
-def make(pack: Path, runs: list[Path], device: str, out: Path, unseen: str | None = None) -> dict:
+def make(pack: Path, runs: list[Path], device: str, out: Path) -> dict:
     """`separation.svg` and its scores: the zero-shot tower, then each run's weights."""
     out.mkdir(parents=True, exist_ok=True)
     world = matrix.world(pack, device, workers=0, cap=PER_CELL, drift=False)
@@ -38,21 +37,20 @@ def make(pack: Path, runs: list[Path], device: str, out: Path, unseen: str | Non
     rows = protocols.thinned(
         protocols.test(world.pictures, world.benchmark), world.pictures, PER_CELL
     )
-    label, region = world.pictures.label[rows], world.pictures.region[rows]
+    label = world.pictures.label[rows]
     model = run.zero_shot(world, strategy)
     panels = {}
     for folder in (None, *runs):
         if folder:
-            state = torch.load(folder / "model.pt", weights_only=True, map_location=device)
-            model.load_state_dict({k: v.float() for k, v in state.items()})
+            learn.load(model, folder / "model.pt")
         embeddings = run.forward(world, model.embed, rows, strategy.size_px).cpu().numpy()
         name = folder.name if folder else "zero-shot"
         panels[name] = (scores(embeddings, label), embeddings)
-    draw(panels, label, region, world.benchmark, out / "separation.svg")
+    draw(panels, label, world.benchmark, out / "separation.svg")
     return {name: found for name, (found, _) in panels.items()}
 
 
-def draw(panels, label, region, benchmark, file: Path) -> None:
+def draw(panels, label, benchmark, file: Path) -> None:
     """One panel a model; colour is the class, of the commonest ones."""
     shown = np.argsort(-np.bincount(label, minlength=len(benchmark.classes)))[:CLASSES_SHOWN]
     kept = np.isin(label, shown)
