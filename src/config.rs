@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{CanConfig, IdsConfig, JsonlConfig, SerialConfig};
+pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig};
 
 use crate::detect::DetectPlan;
 use crate::model::card::Kind;
@@ -32,6 +32,8 @@ pub struct ConfigFile {
     pub recognise: RecogniseConfig,
     /// Where the car is.
     pub region: RegionConfig,
+    /// The camera (`tsedge run`).
+    pub camera: Option<CameraConfig>,
     /// The CAN bus (`tsedge run`).
     pub can: Option<CanConfig>,
     /// A serial line (`tsedge run`).

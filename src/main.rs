@@ -15,6 +15,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Cameras(cmd::cameras::Args),
     Replay(Box<cmd::replay::Args>),
     Run(cmd::run::Args),
     Simulate(cmd::simulate::Args),
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let outcome = match cli.command {
+        Command::Cameras(args) => cmd::cameras::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Run(args) => cmd::run::run(&args),
         Command::Simulate(args) => cmd::simulate::run(&args),

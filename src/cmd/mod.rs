@@ -1,5 +1,6 @@
 //! Subcommands: one file each, with its arguments and what it does.
 
+pub mod cameras;
 pub mod replay;
 pub mod run;
 pub mod simulate;

@@ -19,8 +19,10 @@ use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
 use crate::region::PackStore;
 use crate::report::summary_text;
-use crate::runtime::camera::{Camera, PlayedFile};
+use crate::runtime::camera::PlayedFile;
 use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
+use crate::source::camera::Camera;
+use crate::source::v4l2::{CameraPlan, V4l2Camera};
 use crate::source::{self, OpenOptions};
 
 /// The detector's picture under overload, by its full size.
@@ -78,7 +80,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let clock: Arc<dyn Clock> = Arc::new(Monotonic);
     let shared = Arc::new(Shared::default());
     end_on_signals(&shared)?;
-    let camera = camera(args, &clock)?;
+    let camera = camera(args, &config, &clock)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
     let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
@@ -108,9 +110,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     close(&result)
 }
 
-fn camera(args: &Args, clock: &Arc<dyn Clock>) -> anyhow::Result<Box<dyn Camera>> {
+fn camera(
+    args: &Args,
+    config: &ConfigFile,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Box<dyn Camera>> {
     let Some(file) = &args.replay else {
-        bail!("this build has no camera source; play a recording with --replay FILE");
+        let Some(camera) = &config.camera else {
+            bail!("no camera: give [camera] in the configuration, or --replay FILE");
+        };
+        let plan = CameraPlan::try_from(camera)?;
+        return Ok(Box::new(V4l2Camera::new(plan, Arc::clone(clock))));
     };
     let open = |file: &PathBuf| source::open(file, &OpenOptions::default());
     let mut played = PlayedFile::new(open(file)?, Arc::clone(clock));

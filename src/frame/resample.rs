@@ -8,7 +8,7 @@
 //!
 //! A [`Resampler`] keeps its tables and rows: nothing is allocated once the largest size was seen.
 
-use crate::frame::{ColourMatrix, ColourSpec, Frame, PixelFormat};
+use crate::frame::{ChromaSamples, ColourMatrix, ColourSpec, Frame, PixelFormat, Samples};
 use crate::units::BoxPx;
 
 /// Where the picture goes: the top left `width_px` x `height_px` of three planes of `u8`.
@@ -118,26 +118,35 @@ impl Resampler {
         let unscaled = (bbox.width(), bbox.height())
             == (target.width_px as f32, target.height_px as f32)
             && [bbox.x0, bbox.y0].iter().all(|edge| edge % 2.0 == 0.0);
-        if unscaled && target.chroma == Chroma::Half && frame.format() == PixelFormat::I420 {
+        if unscaled
+            && target.chroma == Chroma::Half
+            && let Some(chroma) = frame.chroma()
+        {
             let corner = (bbox.x0 as usize, bbox.y0 as usize);
-            return convert_same_size(frame, corner, &mut self.fixed_rows, target);
+            let adds = &mut self.fixed_rows;
+            let of = YuvToRgb::new(frame.colour);
+            return convert_same_size((frame.luma(), chroma), corner, &of, adds, target);
         }
         self.x.fill(width, x0, x1, target.width_px);
         self.y.fill(height, y0, y1, target.height_px);
         for row in self.rows.iter_mut().chain(&mut self.chroma_rows) {
             row.resize(target.width_px, 0.0);
         }
-        match frame.format() {
-            PixelFormat::I420 => self.from_i420(frame, [x0, y0, x1, y1], target),
-            PixelFormat::Rgb8 => self.from_rgb(frame, target),
+        match (frame.format(), frame.chroma()) {
+            (PixelFormat::Rgb8, _) => self.from_rgb(frame, target),
+            (_, Some(chroma)) => self.from_yuv(frame, &chroma, [x0, y0, x1, y1], target),
+            (_, None) => self.from_grey(frame, target),
         }
     }
 
     #[allow(clippy::wrong_self_convention)] // named by their input
-    fn from_i420(&mut self, frame: &Frame, edges: [f64; 4], target: &mut Target<'_>) {
-        let (cw, ch) = frame.chroma_size();
-        let (cw, ch) = (cw as usize, ch as usize);
-        let [x0, y0, x1, y1] = edges.map(|e| e / 2.0);
+    fn from_yuv(
+        &mut self,
+        frame: &Frame,
+        chroma: &ChromaSamples<'_>,
+        [x0, y0, x1, y1]: [f64; 4],
+        target: &mut Target<'_>,
+    ) {
         let shared = match target.chroma {
             Chroma::Full => 1,
             Chroma::Half => 2,
@@ -146,34 +155,25 @@ impl Resampler {
             target.width_px.div_ceil(shared),
             target.height_px.div_ceil(shared),
         );
-        self.chroma_x.fill(cw, x0, x1, columns);
-        self.chroma_y.fill(ch, y0, y1, rows);
-        let planes = frame.planes();
+        let luma_rows = if chroma.height == frame.height_px() as usize {
+            1.0
+        } else {
+            2.0
+        };
+        self.chroma_x
+            .fill(chroma.width, x0 / 2.0, x1 / 2.0, columns);
+        (self.chroma_y).fill(chroma.height, y0 / luma_rows, y1 / luma_rows, rows);
         let toward_rgb = YuvToRgb::new(frame.colour);
-        let width = frame.width_px() as usize;
+        let samples = frame.luma();
         for i in 0..target.height_px {
             let sums = &mut self.column_sums;
             let [luma, red_add, green_add, blue_add] = &mut self.rows;
-            resample_row::<1>(planes[0], width, &self.x, self.y.taps(i), sums, [luma]);
+            resample_row(&samples, &self.x, self.y.taps(i), sums, luma);
             if i % shared == 0 {
                 let [u, v] = &mut self.chroma_rows;
-                let taps = self.chroma_y.taps(i / shared);
-                resample_row::<1>(
-                    planes[1],
-                    cw,
-                    &self.chroma_x,
-                    taps,
-                    sums,
-                    [&mut u[..columns]],
-                );
-                resample_row::<1>(
-                    planes[2],
-                    cw,
-                    &self.chroma_x,
-                    taps,
-                    sums,
-                    [&mut v[..columns]],
-                );
+                let (x, taps) = (&self.chroma_x, self.chroma_y.taps(i / shared));
+                resample_row(&chroma.u, x, taps, sums, &mut u[..columns]);
+                resample_row(&chroma.v, x, taps, sums, &mut v[..columns]);
                 for j in 0..target.width_px {
                     let [r, g, b] = toward_rgb.chroma(u[j / shared], v[j / shared]);
                     (red_add[j], green_add[j], blue_add[j]) = (r, g, b);
@@ -189,20 +189,28 @@ impl Resampler {
     }
 
     #[allow(clippy::wrong_self_convention)]
-    fn from_rgb(&mut self, frame: &Frame, target: &mut Target<'_>) {
-        let width = frame.width_px() as usize;
+    fn from_grey(&mut self, frame: &Frame, target: &mut Target<'_>) {
+        let (samples, toward_rgb) = (frame.luma(), YuvToRgb::new(frame.colour));
         for i in 0..target.height_px {
-            let [r, g, b, _] = &mut self.rows;
+            let (sums, [luma, ..]) = (&mut self.column_sums, &mut self.rows);
+            resample_row(&samples, &self.x, self.y.taps(i), sums, luma);
+            for out in target_rows(target, i) {
+                for (out, y) in out.iter_mut().zip(&*luma) {
+                    *out = to_u8(toward_rgb.luma(*y));
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::wrong_self_convention)]
+    fn from_rgb(&mut self, frame: &Frame, target: &mut Target<'_>) {
+        let samples = frame.luma();
+        for i in 0..target.height_px {
             let sums = &mut self.column_sums;
-            resample_row::<3>(
-                frame.data(),
-                width,
-                &self.x,
-                self.y.taps(i),
-                sums,
-                [r, g, b],
-            );
-            for (row, out) in self.rows.iter().zip(target_rows(target, i)) {
+            sum_columns::<3>(&samples, &self.x, self.y.taps(i), sums);
+            for (channel, out) in target_rows(target, i).into_iter().enumerate() {
+                let row = &mut self.rows[0];
+                along_row::<3>(sums, &self.x, channel, row);
                 for (from, to) in row.iter().zip(out) {
                     *to = to_u8(*from);
                 }
@@ -225,31 +233,57 @@ fn inside(bbox: BoxPx, frame: &Frame) -> BoxPx {
     BoxPx::new(x0, y0, x1, y1)
 }
 
-/// One output row of a picture with `C` interleaved channels: down the columns first, then along the row.
-fn resample_row<const C: usize>(
-    src: &[u8],
-    width: usize,
+/// One output row of a component: down the columns first, then along the row.
+fn resample_row(
+    samples: &Samples<'_>,
+    x: &Axis,
+    taps: (usize, &[f32]),
+    sums: &mut Vec<f32>,
+    out: &mut [f32],
+) {
+    fn with_step<const C: usize>(
+        samples: &Samples<'_>,
+        x: &Axis,
+        taps: (usize, &[f32]),
+        sums: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        sum_columns::<C>(samples, x, taps, sums);
+        along_row::<C>(sums, x, samples.offset, out);
+    }
+    match samples.step {
+        1 => with_step::<1>(samples, x, taps, sums, out),
+        2 => with_step::<2>(samples, x, taps, sums, out),
+        3 => with_step::<3>(samples, x, taps, sums, out),
+        _ => with_step::<4>(samples, x, taps, sums, out),
+    }
+}
+
+/// Weighted sums down the columns that `x` touches, of all `C` bytes of each step.
+fn sum_columns<const C: usize>(
+    samples: &Samples<'_>,
     x: &Axis,
     (first_row, row_weights): (usize, &[f32]),
     sums: &mut Vec<f32>,
-    out: [&mut [f32]; C],
 ) {
     let span = x.span();
     sums.clear();
     sums.resize(span.len() * C, 0.0);
     for (k, weight) in row_weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
-        let start = ((first_row + k) * width + span.start) * C;
-        let row = &src[start..start + sums.len()];
+        let start = (first_row + k) * samples.row_bytes + span.start * C;
+        let row = &samples.data[start..start + sums.len()];
         for (sum, value) in sums.iter_mut().zip(row) {
             *sum += weight * f32::from(*value);
         }
     }
-    for (channel, row) in out.into_iter().enumerate() {
-        match x.taps {
-            4 => along::<C, 4>(sums, span.start, x, channel, row),
-            8 => along::<C, 8>(sums, span.start, x, channel, row),
-            _ => along::<C, 0>(sums, span.start, x, channel, row),
-        }
+}
+
+fn along_row<const C: usize>(sums: &[f32], x: &Axis, channel: usize, row: &mut [f32]) {
+    let start = x.span().start;
+    match x.taps {
+        4 => along::<C, 4>(sums, start, x, channel, row),
+        8 => along::<C, 8>(sums, start, x, channel, row),
+        _ => along::<C, 0>(sums, start, x, channel, row),
     }
 }
 
@@ -347,40 +381,59 @@ impl YuvToRgb {
     }
 }
 
-/// A box with even corners at its own size: integers only, each chroma sample for its four pixels.
+/// A box with even corners at its own size: integers only, each chroma sample for its pixels.
 ///
-/// What a chroma row adds to red, green and blue is worked out once for its two luma rows, in rows of
-/// `i16` that the compiler turns into vector code.
+/// What a chroma row adds to red, green and blue is worked out once for its luma rows, in rows of `i16` that
+/// the compiler turns into vector code.
 fn convert_same_size(
-    frame: &Frame,
-    (left, top): (usize, usize),
+    (luma, chroma): (Samples<'_>, ChromaSamples<'_>),
+    corner: (usize, usize),
+    of: &YuvToRgb,
     adds: &mut [Vec<i16>; 3],
     target: &mut Target<'_>,
 ) {
-    let [luma, u, v] = frame.planes();
-    let luma_stride = frame.width_px() as usize;
-    let chroma_stride = frame.chroma_size().0 as usize;
+    let of = of.fixed();
+    match (luma.step, chroma.u.step) {
+        (1, 1) => same_size::<1, 1, 2>((luma, chroma), corner, of, adds, target),
+        (1, _) => same_size::<1, 2, 2>((luma, chroma), corner, of, adds, target),
+        _ => same_size::<2, 4, 1>((luma, chroma), corner, of, adds, target),
+    }
+}
+
+/// `LUMA` and `CHROMA` are the steps of the samples, `ROWS` the luma rows of a chroma row.
+fn same_size<const LUMA: usize, const CHROMA: usize, const ROWS: usize>(
+    (luma, chroma): (Samples<'_>, ChromaSamples<'_>),
+    (left, top): (usize, usize),
+    [offset, ky, rv, gu, gv, bu]: [i16; 6],
+    adds: &mut [Vec<i16>; 3],
+    target: &mut Target<'_>,
+) {
     let chroma_width = target.width_px.div_ceil(2);
-    let [offset, ky, rv, gu, gv, bu] = YuvToRgb::new(frame.colour).fixed();
     for row in adds.iter_mut() {
         row.resize(chroma_width * 2, 0);
     }
     for i in 0..target.height_px {
-        if i % 2 == 0 {
-            let at = (top + i) / 2 * chroma_stride + left / 2;
+        if i % ROWS == 0 {
+            let row = |samples: &Samples<'_>| {
+                let at = (top + i) / ROWS * samples.row_bytes + left / 2 * CHROMA;
+                (at, samples.offset)
+            };
+            let ((u_at, u_off), (v_at, v_off)) = (row(&chroma.u), row(&chroma.v));
+            let us = chroma.u.data[u_at..][..chroma_width * CHROMA].chunks_exact(CHROMA);
+            let vs = chroma.v.data[v_at..][..chroma_width * CHROMA].chunks_exact(CHROMA);
             let [red, green, blue] = &mut *adds;
-            let samples = u[at..][..chroma_width].iter().zip(&v[at..][..chroma_width]);
-            for (k, (u, v)) in samples.enumerate() {
-                let (u, v) = (i16::from(*u) - 128, i16::from(*v) - 128);
+            for (k, (u, v)) in us.zip(vs).enumerate() {
+                let (u, v) = (i16::from(u[u_off]) - 128, i16::from(v[v_off]) - 128);
                 red[2 * k..2 * k + 2].fill(rv * v);
                 green[2 * k..2 * k + 2].fill(gu * u + gv * v);
                 blue[2 * k..2 * k + 2].fill(bu * u);
             }
         }
-        let y_row = &luma[(top + i) * luma_stride + left..][..target.width_px];
+        let at = (top + i) * luma.row_bytes + left * LUMA;
+        let y_row = &luma.data[at..][..target.width_px * LUMA];
         for (out, add) in target_rows(target, i).into_iter().zip(&*adds) {
-            for ((out, y), add) in out.iter_mut().zip(y_row).zip(add) {
-                let y = (i16::from(*y) - offset) * ky;
+            for ((out, y), add) in out.iter_mut().zip(y_row.chunks_exact(LUMA)).zip(add) {
+                let y = (i16::from(y[luma.offset]) - offset) * ky;
                 *out = ((y.saturating_add(*add).saturating_add(32)) >> 6).clamp(0, 255) as u8;
             }
         }
@@ -523,7 +576,104 @@ mod tests {
         }
     }
 
+    /// The same picture in another arrangement.
+    fn rearranged(from: &Frame, format: PixelFormat) -> Frame {
+        let (w, h) = (from.width_px() as usize, from.height_px() as usize);
+        let [y, u, v] = from.planes();
+        let mut frame = Frame {
+            colour: from.colour,
+            ..Frame::default()
+        };
+        let data = frame.reset(format, w as u32, h as u32);
+        let at = |x: usize, row: usize| row / 2 * w.div_ceil(2) + x / 2;
+        match format {
+            PixelFormat::Nv12 => {
+                data[..w * h].copy_from_slice(y);
+                for (pair, (u, v)) in data[w * h..].chunks_exact_mut(2).zip(u.iter().zip(v)) {
+                    pair.copy_from_slice(&[*u, *v]);
+                }
+            }
+            PixelFormat::Yuyv | PixelFormat::Uyvy => {
+                for (i, four) in data.chunks_exact_mut(4).enumerate() {
+                    let (row, x) = (i / (w / 2), i % (w / 2) * 2);
+                    let luma = &y[row * w + x..];
+                    let (u, v) = (u[at(x, row)], v[at(x, row)]);
+                    let packed = [luma[0], u, luma[1], v];
+                    four.copy_from_slice(&packed);
+                    if format == PixelFormat::Uyvy {
+                        four.copy_from_slice(&[u, luma[0], v, luma[1]]);
+                    }
+                }
+            }
+            _ => panic!("not a YUV format of cameras"),
+        }
+        frame
+    }
+
+    #[test]
+    fn every_camera_format_gives_the_same_picture() {
+        let mut frame = Frame::default();
+        let (w, h) = (64, 48);
+        let data = frame.reset(PixelFormat::I420, w, h);
+        for (i, byte) in data.iter_mut().enumerate() {
+            // Chroma rows come in equal pairs, so that 4:2:2 and 4:2:0 hold the same.
+            *byte = (i * 7 % 200 + 20) as u8;
+        }
+        let luma = (w * h) as usize;
+        for plane in data[luma..].chunks_exact_mut(luma / 4) {
+            for (row, samples) in plane.chunks_exact_mut(w as usize / 2).enumerate() {
+                samples.fill(60 + 5 * (row / 12) as u8);
+            }
+        }
+        for format in [PixelFormat::Nv12, PixelFormat::Yuyv, PixelFormat::Uyvy] {
+            let other = rearranged(&frame, format);
+            let whole_off = whole(&frame, 64, 48)
+                .iter()
+                .zip(whole(&other, 64, 48))
+                .map(|(a, b)| a.abs_diff(b))
+                .max();
+            assert_eq!(whole_off, Some(0), "{format:?} at its own size");
+            let scaled: Vec<u8> = whole(&frame, 30, 20)
+                .iter()
+                .zip(whole(&other, 30, 20))
+                .map(|(a, b)| a.abs_diff(b))
+                .collect();
+            // At a step of chroma the rows of 4:2:0 lie elsewhere than those of 4:2:2.
+            let far = scaled.iter().filter(|d| **d > 1).count();
+            assert!(far * 4 < scaled.len(), "{format:?} scaled: {far}");
+        }
+    }
+
+    #[test]
+    fn grey_frames_have_no_colour() {
+        let ramp = grey_ramp(32, 16, true);
+        let mut grey = Frame::default();
+        grey.colour.full_range = true;
+        let luma = ramp.planes()[0];
+        grey.reset(PixelFormat::Grey8, 32, 16).copy_from_slice(luma);
+        for size in [(32, 16), (11, 7)] {
+            let (a, b) = (whole(&ramp, size.0, size.1), whole(&grey, size.0, size.1));
+            assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 1));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_format_and_box_is_survived(
+            x0 in -50.0_f32..80.0, y0 in -50.0_f32..80.0, w in -5.0_f32..90.0, h in -5.0_f32..90.0,
+            fw in 1_u32..40, fh in 1_u32..40, out in 1_usize..50, which in 0_usize..6,
+        ) {
+            let format = [PixelFormat::I420, PixelFormat::Rgb8, PixelFormat::Nv12, PixelFormat::Yuyv,
+                PixelFormat::Uyvy, PixelFormat::Grey8][which];
+            let mut frame = Frame::default();
+            frame.reset(format, fw, fh).fill(100);
+            let mut data = vec![0; out * out * 3];
+            Resampler::default().rgb(&frame, BoxPx::new(x0, y0, x0 + w, y0 + h), &mut Target {
+                data: &mut data, width_px: out, height_px: out, row_stride: out, plane_stride: out * out,
+                chroma: if out % 2 == 0 { Chroma::Half } else { Chroma::Full },
+            });
+        }
+
         #[test]
         fn any_box_is_survived_and_stays_in_range(
             x0 in -50.0_f32..80.0, y0 in -50.0_f32..80.0, w in -5.0_f32..90.0, h in -5.0_f32..90.0,

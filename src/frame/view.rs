@@ -4,7 +4,7 @@
 //! 98th percentile of contrast at least 0.21 of that; blurred by a Gaussian of 8 px at 1024 px width, half
 //! of them fall below `BLURRED_RATIO`. Weaker blur is not told from soft scenery.
 
-use super::{Frame, PixelFormat};
+use super::Frame;
 use crate::health::{Reason, Reasons};
 use crate::units::Timestamp;
 
@@ -73,20 +73,16 @@ impl ViewMonitor {
             return None;
         }
         // Green stands for the brightness of RGB.
-        let (step, offset) = match frame.format() {
-            PixelFormat::I420 => (1, 0),
-            PixelFormat::Rgb8 => (3, 1),
-        };
-        let luma = frame.planes()[0];
+        let luma = frame.luma();
         let mut levels = [0_u32; 256];
         let mut contrasts = [0_u32; 256];
         let (mut sum, mut squares, mut same) = (0_u64, 0_u64, true);
         for row in 0..ROWS {
             let y = height * (row * 2 + 3) / (ROWS * 2 + 6);
-            let line = &luma[y * width * step..(y + 1) * width * step];
+            let line = &luma.data[y * luma.row_bytes..(y + 1) * luma.row_bytes];
             for column in 0..COLUMNS {
                 let x = REACH_PX + (width - 2 * REACH_PX - 1) * column / (COLUMNS - 1);
-                let at = |x: usize| line[x * step + offset];
+                let at = |x: usize| line[x * luma.step + luma.offset];
                 let level = at(x);
                 let kept = &mut self.samples[row * COLUMNS + column];
                 same &= *kept == level;
@@ -128,6 +124,7 @@ fn percentile_98(histogram: &[u32; 256]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::PixelFormat;
 
     /// Reasons after `seconds` of frames that `paint(index, x, y)` draws.
     fn watch(

@@ -17,7 +17,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 
 use super::board::{HealthBoard, HealthReporter};
-use super::camera::{Camera, Shot};
 use super::mailbox::{Mailbox, Taken};
 use super::outputs::{OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
@@ -32,6 +31,7 @@ use crate::health::Reason;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::region::RegionBank;
+use crate::source::camera::{Camera, Shot};
 use crate::units::{RegionCode, Timestamp};
 
 /// Frames that go round: one filled, one waiting, one looked at, one to spare.
@@ -209,7 +209,7 @@ fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
     let mut frame = Frame::default();
     let mut lost = false;
     while !shared.stop.is_stopped() {
-        match camera.shoot(&mut frame, &shared.stop) {
+        match camera.shoot(&mut frame, PATIENCE) {
             Shot::Frame => {
                 if std::mem::take(&mut lost) {
                     let words = format!("{} is back", camera.description());
@@ -227,6 +227,10 @@ fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
                 shared.stop.wait(PATIENCE);
             }
             Shot::End => break,
+        }
+        let missed = camera.take_missed();
+        if missed > 0 {
+            shared.progress.add_dropped(missed);
         }
     }
 }

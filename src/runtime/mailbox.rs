@@ -56,8 +56,9 @@ impl Mailbox {
     /// Leaves a new frame; one that waits is displaced and counted.
     pub fn put(&self, frame: Frame) {
         let mut inside = self.lock();
-        if let Some(old) = inside.newest.replace(frame) {
+        if let Some(mut old) = inside.newest.replace(frame) {
             inside.dropped += 1;
+            old.release();
             inside.free.push(old);
         }
         drop(inside);
@@ -79,7 +80,8 @@ impl Mailbox {
     }
 
     /// Gives a frame back to be filled again.
-    pub fn give_back(&self, frame: Frame) {
+    pub fn give_back(&self, mut frame: Frame) {
+        frame.release();
         self.lock().free.push(frame);
     }
 

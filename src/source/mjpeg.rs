@@ -57,7 +57,8 @@ impl MjpegDecoder {
         }
     }
 
-    fn picture(&mut self, data: &[u8], frame: &mut Frame) -> Option<()> {
+    /// Decodes one picture; `None` when it is damaged.
+    pub(super) fn picture(&mut self, data: &[u8], frame: &mut Frame) -> Option<()> {
         // Strict: half a picture is a lost picture.
         let options = DecoderOptions::default()
             .set_strict_mode(true)

@@ -1,6 +1,7 @@
 //! Where frames come from. A source knows time stamps and pixel formats, nothing of signs.
 
 mod avi;
+pub mod camera;
 #[cfg(feature = "ffmpeg")]
 mod ffmpeg;
 mod fields;
@@ -11,6 +12,7 @@ mod mjpeg;
 mod mp4;
 mod unsupported;
 mod upright;
+pub mod v4l2;
 mod video;
 
 use std::fs::File;
