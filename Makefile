@@ -46,6 +46,11 @@ test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (need
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration
 
+.PHONY: test-rig
+test-rig: build ## Run the fault tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
+	tests/rig/vm-build.sh
+	$(CARGO) test --locked --features rig-tests --test integration -- --nocapture rig_
+
 $(PEERS)/ready: tests/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet -r tests/peers/requirements.txt
@@ -74,7 +79,7 @@ test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torc
 .PHONY: lint
 lint: ## Format, clippy, ruff
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests,rig-tests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 .PHONY: lint-python

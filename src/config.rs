@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig};
+pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 
 use crate::detect::DetectPlan;
 use crate::model::card::Kind;
@@ -40,6 +40,8 @@ pub struct ConfigFile {
     pub serial: Option<SerialConfig>,
     /// JSON lines (`tsedge run`).
     pub jsonl: Option<JsonlConfig>,
+    /// Status page (`tsedge run`).
+    pub status: Option<StatusConfig>,
 }
 
 /// `[runtime]`

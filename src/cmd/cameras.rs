@@ -1,5 +1,7 @@
 //! `tsedge cameras`: what cameras there are and what they offer.
 
+use std::io::Write as _;
+
 use anyhow::Context;
 
 use super::Outcome;
@@ -12,17 +14,20 @@ pub struct Args {}
 /// Runs the subcommand.
 pub fn run(_: &Args) -> anyhow::Result<Outcome> {
     let cameras = v4l2::cameras().context("/dev cannot be listed")?;
+    let mut text = String::new();
     if cameras.is_empty() {
-        println!("no camera found under /dev (is the user in the group `video`?)");
+        text += "no camera found under /dev (is the user in the group `video`?)\n";
     }
     for camera in cameras {
-        println!("{}  {}", camera.device.display(), camera.name);
+        text += &format!("{}  {}\n", camera.device.display(), camera.name);
         for (format, sizes) in &camera.formats {
-            println!("  {format}  {}", sizes.join(" "));
+            text += &format!("  {format}  {}\n", sizes.join(" "));
         }
         for control in &camera.controls {
-            println!("  control {control}");
+            text += &format!("  control {control}\n");
         }
     }
+    // A reader that has seen enough, such as `head`, is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(Outcome::Done)
 }

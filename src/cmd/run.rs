@@ -4,21 +4,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ConfigFile, Plan};
 use crate::detect::{DetectPlan, Detector};
+use crate::health::Reason;
 use crate::model::{OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
 use crate::output::jsonl::JsonLines;
 use crate::output::serial::SerialOutput;
+use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
 use crate::region::PackStore;
-use crate::report::summary_text;
 use crate::runtime::camera::PlayedFile;
 use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
 use crate::source::camera::Camera;
@@ -106,7 +108,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         outputs,
         clock,
     };
-    let result = live(job, &shared, |_| {})?;
+    let mut service = Service::default();
+    let result = live(job, &shared, |_| service.look(&shared))?;
+    service.stopping();
     close(&result)
 }
 
@@ -157,6 +161,11 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
     if let Some(jsonl) = &config.jsonl {
         outputs.push(Box::new(JsonLines::create(&jsonl.path)?));
     }
+    if let Some(status) = &config.status {
+        let output = StatusOutput::listen(status.listen, Arc::clone(progress))?;
+        log::info!("{}", output.name());
+        outputs.push(Box::new(output));
+    }
     if outputs.is_empty() {
         log::warn!("no output is configured: nothing will be told");
     }
@@ -182,19 +191,66 @@ fn end_on_signals(shared: &Arc<Shared>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the service manager is told: that the unit is up, what it does, and that it makes progress.
+#[derive(Default)]
+struct Service {
+    ready: bool,
+    frames: u64,
+    status: String,
+}
+
+impl Service {
+    /// The watchdog is fed by progress alone: a frame recognised, or a lost camera that is being tried.
+    fn look(&mut self, shared: &Shared) {
+        let frames = shared.progress.frames();
+        let reasons = shared.board.reasons();
+        let progress = frames != self.frames || reasons.has(Reason::NoCamera);
+        self.frames = frames;
+        if progress {
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        }
+        if !self.ready && progress {
+            self.ready = true;
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
+        }
+        let status = if reasons.is_empty() {
+            "normal".to_owned()
+        } else {
+            format!("degraded: {reasons}")
+        };
+        if status != self.status {
+            let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+    }
+
+    fn stopping(&self) {
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    }
+}
+
 fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
     let summary = &result.summary;
-    let stages = result.times.summary();
-    let media = std::time::Duration::ZERO;
-    eprintln!("{}", summary_text(summary, &stages, media, media));
+    eprintln!(
+        "{} frames recognised, {} left out; {} signs, {} unknown signs, {} region swaps",
+        summary.frames,
+        summary.lost_frames,
+        summary.signs,
+        summary.unknown_signs,
+        summary.region_swaps
+    );
+    for stage in result.times.summary() {
+        eprintln!(
+            "{:<10} {:>9.2} ms median, {:>9.2} ms p99, {:>9.2} ms most",
+            stage.stage, stage.p50_ms, stage.p99_ms, stage.max_ms
+        );
+    }
     for output in &result.outputs {
-        if output.dropped > 0 || output.fault.is_some() {
-            let fault = output.fault.as_deref().unwrap_or("works");
-            eprintln!(
-                "{}: {} events dropped; {fault}",
-                output.name, output.dropped
-            );
-        }
+        let fault = output.fault.as_deref().unwrap_or("works");
+        eprintln!(
+            "{}: {}, {} events dropped",
+            output.name, fault, output.dropped
+        );
     }
     if !result.late_outputs.is_empty() {
         bail!("did not end in time: {}", result.late_outputs.join(", "));

@@ -1,6 +1,7 @@
 //! The sections that only `tsedge run` reads: camera and outputs.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -126,4 +127,12 @@ fn default_baud() -> u32 {
 pub struct JsonlConfig {
     /// The file, or `-` for standard output.
     pub path: PathBuf,
+}
+
+/// `[status]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusConfig {
+    /// A loopback address and port, e.g. `127.0.0.1:9464`.
+    pub listen: SocketAddr,
 }

@@ -5,6 +5,7 @@ pub mod jsonl;
 mod progress;
 mod retry;
 pub mod serial;
+pub mod status;
 pub mod table;
 
 use std::time::Duration;

@@ -355,7 +355,7 @@ impl Recogniser {
         let encode = self.recognition.take_encode_time();
         self.tell(hub);
         let end = clock.now();
-        shared.progress.recognised(frame.time);
+        shared.progress.recognised(frame.time, end);
         shared.board.recognised();
         self.summary.frames += 1;
         self.summary.time = frame.time;

@@ -216,10 +216,10 @@ impl Status {
             }
             Err(error) => {
                 let text = error.to_string();
+                (self.error.lock().unwrap_or_else(|e| e.into_inner())).clone_from(&text);
                 if !self.failing.swap(true, Ordering::AcqRel) {
                     log::warn!("{text}; trying again");
                 }
-                *self.error.lock().unwrap_or_else(|e| e.into_inner()) = text;
             }
         }
         self.busy_since.store(-1, Ordering::Release);

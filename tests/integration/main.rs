@@ -19,6 +19,8 @@ mod output_schema;
 mod output_serial;
 mod output_table;
 mod report_html;
+#[cfg(feature = "rig-tests")]
+mod rig;
 mod simulate;
 mod source_clips;
 mod source_contract;

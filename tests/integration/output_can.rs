@@ -25,7 +25,7 @@ pub fn run(state: &mut VehicleState, ms: i64, events: &[(i64, Event)]) -> Vec<(i
             state.take(event, at_ms(now));
         }
         if now % 35 == 0 {
-            progress.recognised(at_ms(now));
+            progress.recognised(at_ms(now), at_ms(now));
         }
         let due = state.due(at_ms(now), &progress);
         sent.extend(due.into_iter().map(|message| (now, message)));

@@ -59,7 +59,7 @@ impl Line {
 
 fn output(line: &Line) -> SerialOutput {
     let progress = Arc::new(Progress::default());
-    progress.recognised(at_ms(0));
+    progress.recognised(at_ms(0), at_ms(0));
     SerialOutput::new(&line.path(), 115_200, FlowControl::None, progress)
 }
 
