@@ -16,6 +16,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Cameras(cmd::cameras::Args),
+    Check(cmd::check::Args),
     Replay(Box<cmd::replay::Args>),
     Run(cmd::run::Args),
     Simulate(cmd::simulate::Args),
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Cameras(args) => cmd::cameras::run(&args),
+        Command::Check(args) => cmd::check::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Run(args) => cmd::run::run(&args),
         Command::Simulate(args) => cmd::simulate::run(&args),

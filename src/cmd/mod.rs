@@ -1,6 +1,7 @@
 //! Subcommands: one file each, with its arguments and what it does.
 
 pub mod cameras;
+pub mod check;
 pub mod replay;
 pub mod run;
 pub mod simulate;

@@ -1,5 +1,7 @@
 //! `tsedge run`: live operation, until it is told to stop.
 
+use std::io::{Read as _, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,12 +11,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{ConfigFile, Plan};
+use crate::config::{ConfigFile, JsonlConfig, Plan};
 use crate::detect::{DetectPlan, Detector};
 use crate::health::Reason;
 use crate::model::{OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
-use crate::output::jsonl::JsonLines;
+use crate::output::jsonl::{JsonLines, RotatingFile};
 use crate::output::serial::SerialOutput;
 use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
@@ -29,6 +31,10 @@ use crate::source::{self, OpenOptions};
 
 /// The detector's picture under overload, by its full size.
 const SMALLER_PICTURE: f64 = 0.6;
+
+/// What is wrong with `[can.ids]` when they are refused.
+pub(super) const CAN_IDS: &str =
+    "[can.ids]: two messages share an identifier, or one has more than 11 bits";
 
 /// Recognises signs live and tells the vehicle.
 ///
@@ -54,6 +60,9 @@ pub struct Args {
     /// Execution providers in the order to try: tensorrt, cuda, cpu.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     providers: Option<Vec<Provider>>,
+    /// Ask the running unit, at the address of [status], what it does; print it and end.
+    #[arg(long, requires = "config")]
+    status: bool,
     /// Threads inside the detector; the number of processors if not given.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -78,6 +87,9 @@ impl Args {
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let config = args.config()?;
+    if args.status {
+        return print_status(&config);
+    }
     let plan = Plan::resolve(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(Monotonic);
     let shared = Arc::new(Shared::default());
@@ -114,6 +126,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     close(&result)
 }
 
+/// One screen about a running unit.
+fn print_status(config: &ConfigFile) -> anyhow::Result<Outcome> {
+    let listen = config
+        .status
+        .context("the configuration has no [status] listen")?
+        .listen;
+    let patience = std::time::Duration::from_secs(2);
+    let asked = TcpStream::connect_timeout(&listen, patience).and_then(|mut unit| {
+        unit.set_read_timeout(Some(patience))?;
+        unit.write_all(b"GET /status.json HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        unit.read_to_string(&mut answer).map(|_| answer)
+    });
+    let answer = asked.with_context(|| format!("no answer from {listen}; is the unit running?"))?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    print!("{}", crate::output::status::screen(body)?);
+    Ok(Outcome::Done)
+}
+
 fn camera(
     args: &Args,
     config: &ConfigFile,
@@ -146,9 +177,7 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
     if let Some(can) = &config.can {
         let ids = can.ids.or_default();
         let output = CanOutput::new(&can.interface, can.fd, ids, Arc::clone(progress));
-        outputs.push(Box::new(output.context(
-            "[can.ids]: two messages share an identifier, or one has more than 11 bits",
-        )?));
+        outputs.push(Box::new(output.context(CAN_IDS)?));
     }
     if let Some(serial) = &config.serial {
         outputs.push(Box::new(SerialOutput::new(
@@ -159,7 +188,7 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
         )));
     }
     if let Some(jsonl) = &config.jsonl {
-        outputs.push(Box::new(JsonLines::create(&jsonl.path)?));
+        outputs.push(Box::new(jsonl_output(jsonl)?));
     }
     if let Some(status) = &config.status {
         let output = StatusOutput::listen(status.listen, Arc::clone(progress))?;
@@ -170,6 +199,17 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
         log::warn!("no output is configured: nothing will be told");
     }
     Ok(outputs)
+}
+
+/// Standard output, or a file that is appended to and rotated.
+fn jsonl_output(config: &JsonlConfig) -> anyhow::Result<JsonLines<Box<dyn Write + Send>>> {
+    if config.path.as_os_str() == "-" {
+        return Ok(JsonLines::create(&config.path)?);
+    }
+    let name = format!("jsonl {}", config.path.display());
+    let (most, keep) = (config.max_mb << 20, config.keep);
+    let file = RotatingFile::open(&config.path, most, keep).with_context(|| name.clone())?;
+    Ok(JsonLines::new(name, Box::new(file)))
 }
 
 /// The first signal ends the run in order, the second at once.

@@ -127,6 +127,20 @@ fn default_baud() -> u32 {
 pub struct JsonlConfig {
     /// The file, or `-` for standard output.
     pub path: PathBuf,
+    /// A larger file is put aside as `path.1`, in MiB.
+    #[serde(default = "default_max_mb")]
+    pub max_mb: u64,
+    /// Files put aside; the oldest is deleted.
+    #[serde(default = "default_keep")]
+    pub keep: u32,
+}
+
+fn default_max_mb() -> u64 {
+    16
+}
+
+fn default_keep() -> u32 {
+    4
 }
 
 /// `[status]`

@@ -147,3 +147,39 @@ fn a_wrong_model_is_refused_with_both_values() {
         "{typo}"
     );
 }
+
+#[test]
+fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let bad = dir.path().join("bad.toml");
+    let text = "[models]\nfolder = \"docs\"\n[can]\ninterface = \"can0\"\n[can.ids]\nstatus = 1\nsign = 1\n\
+        [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n";
+    std::fs::write(&bad, text).unwrap();
+    let errors = failed(&["check", "--config", bad.to_str().unwrap()], 1);
+    for fault in [
+        "docs/detector.toml",
+        "share an identifier",
+        "not a loopback",
+        "no-such-folder",
+    ] {
+        assert!(errors.contains(fault), "{fault}: {errors}");
+    }
+    assert!(errors.contains("4 of the checks failed"), "{errors}");
+    let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
+    let there = dir.path().join("events.jsonl");
+    let good = dir.path().join("good.toml");
+    let log = "/var/log/tsedge/events.jsonl";
+    assert!(example.contains(log));
+    std::fs::write(&good, example.replace(log, there.to_str().unwrap())).unwrap();
+    let output = tsedge(["check", "--config", good.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("region packs in"), "{said}");
+    let typo = dir.path().join("typo.toml");
+    std::fs::write(&typo, "[can]\ninterfaces = \"can0\"\n").unwrap();
+    let errors = failed(&["check", "--config", typo.to_str().unwrap()], 1);
+    assert!(
+        errors.contains("line 2") && errors.contains("interfaces"),
+        "{errors}"
+    );
+}

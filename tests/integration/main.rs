@@ -17,6 +17,7 @@ mod output_contract;
 mod output_events;
 mod output_schema;
 mod output_serial;
+mod output_status;
 mod output_table;
 mod report_html;
 #[cfg(feature = "rig-tests")]

@@ -124,3 +124,43 @@ fn rig_camera_and_bus_come_and_go() {
         .count();
     assert!(status > 200, "{status} status messages");
 }
+
+#[test]
+fn rig_service_starts_restarts_and_stops() {
+    let share = share();
+    for file in ["tsedge.service", "tsedge.toml"] {
+        let to = share.path().join(file);
+        std::fs::copy(root().join("systemd").join(file), to).unwrap();
+    }
+    in_machine(share.path(), &["bash", "service.sh"], 400);
+    let share = share.path();
+    let journal = lines(share, "journal.txt").join("\n");
+    let facts = lines(share, "facts.txt");
+    let fact = |name: &str| -> Vec<&str> {
+        let found = facts
+            .iter()
+            .find_map(|f| f.strip_prefix(&format!("{name} ")));
+        let found = found.unwrap_or_else(|| panic!("no {name}: {facts:?}\n{journal}"));
+        found.split(' ').collect()
+    };
+    println!("{facts:?}");
+    assert_ne!(fact("started")[0], "0", "{journal}");
+    assert_eq!(fact("user")[0], "tsedge");
+    assert!(fact("can")[0].parse::<u32>().unwrap() >= 20);
+    let exposure: f64 = fact("exposure")[0].parse().unwrap();
+    assert!(
+        exposure <= 2.0,
+        "{}",
+        lines(share, "security.txt").join("\n")
+    );
+    for restart in ["after_kill", "after_hang"] {
+        let pids = fact(restart);
+        assert!(pids[0] != pids[1] && pids[1] != "0", "{restart}: {journal}");
+    }
+    assert!(journal.contains("Watchdog timeout"), "{journal}");
+    assert_eq!(fact("result"), ["success", "inactive"], "{journal}");
+    let status = lines(share, "status.txt").join("\n");
+    assert!(status.contains("frames"), "{status}");
+    let last = lines(share, "last_event.txt").join("");
+    assert!(last.contains("\"event\":\"summary\""), "{last}");
+}

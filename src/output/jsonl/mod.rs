@@ -3,11 +3,14 @@
 //! The bytes depend on the events alone: the same events give the same file on every machine.
 
 mod record;
+mod rotate;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
+
+pub use rotate::RotatingFile;
 
 use super::Output;
 use crate::event::Event;

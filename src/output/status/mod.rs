@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tiny_http::{Header, Request, Response, Server};
 
+pub use page::screen;
 pub use snapshot::Snapshot;
 
 use super::{Output, Progress};

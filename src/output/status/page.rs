@@ -141,6 +141,36 @@ pub(super) fn metrics(s: &Snapshot) -> String {
     text
 }
 
+/// `/status.json` as one screen of text.
+pub fn screen(json: &str) -> serde_json::Result<String> {
+    let status: serde_json::Value = serde_json::from_str(json)?;
+    let mut text = String::new();
+    let plain = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    for (name, value) in status.as_object().into_iter().flatten() {
+        match value {
+            serde_json::Value::Array(signs) if name == "signs" => {
+                for sign in signs {
+                    let [label, code, p] =
+                        ["label", "national_code", "probability"].map(|key| plain(&sign[key]));
+                    let _ = writeln!(text, "{:<18}{label}  {code}  {p}", "sign");
+                }
+            }
+            serde_json::Value::Array(parts) => {
+                let parts: Vec<String> = parts.iter().map(plain).collect();
+                let _ = writeln!(text, "{name:<18}{}", parts.join(" "));
+            }
+            value => {
+                let _ = writeln!(text, "{name:<18}{}", plain(value));
+            }
+        }
+    }
+    Ok(text)
+}
+
 fn state_name(state: HealthState) -> &'static str {
     match state {
         HealthState::Init => "init",

@@ -1,0 +1,182 @@
+//! `tsedge check`: is everything there to run? All faults at once.
+
+use std::path::PathBuf;
+
+use super::Outcome;
+use super::run::CAN_IDS;
+use crate::config::{ConfigFile, Plan};
+use crate::detect::Detector;
+use crate::model::OnnxRuntime;
+use crate::output::can::VehicleState;
+use crate::recognise::Encoder;
+use crate::region::pack;
+use crate::source::v4l2::{self, CameraPlan};
+
+/// Checks configuration, models, packs and outputs, and tells all faults at once.
+///
+/// Exit codes: 0 all is well (there may be warnings), 1 `tsedge run` would not work.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: tsedge check --config /etc/tsedge/tsedge.toml")]
+pub struct Args {
+    /// A configuration file.
+    #[arg(long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Folder with models and packs.
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
+}
+
+/// What was found: faults keep the unit from running, warnings do not.
+#[derive(Default)]
+struct Findings {
+    good: Vec<String>,
+    warnings: Vec<String>,
+    faults: Vec<String>,
+}
+
+impl Findings {
+    /// Notes a step's success in words, or its fault.
+    fn step<T>(&mut self, good: impl FnOnce(&T) -> String, tried: anyhow::Result<T>) -> Option<T> {
+        match tried {
+            Ok(value) => {
+                self.good.push(good(&value));
+                Some(value)
+            }
+            Err(e) => {
+                self.faults.push(format!("{e:#}"));
+                None
+            }
+        }
+    }
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let mut found = Findings::default();
+    let config = match &args.config {
+        Some(path) => {
+            let words = |_: &ConfigFile| format!("configuration {}", path.display());
+            found.step(words, ConfigFile::read(path))
+        }
+        None => Some(ConfigFile::default()),
+    };
+    if let Some(mut config) = config {
+        if args.models.is_some() {
+            config.models.folder.clone_from(&args.models);
+        }
+        check_models(&config, &mut found);
+        check_devices(&config, &mut found);
+    }
+    for (kind, lines) in [
+        ("ok", &found.good),
+        ("warning", &found.warnings),
+        ("FAULT", &found.faults),
+    ] {
+        for line in lines {
+            eprintln!("{kind:<8}{line}");
+        }
+    }
+    if found.faults.is_empty() {
+        Ok(Outcome::Done)
+    } else {
+        anyhow::bail!("{} of the checks failed", found.faults.len())
+    }
+}
+
+fn check_models(config: &ConfigFile, found: &mut Findings) {
+    let words = |plan: &Plan| {
+        let (detector, encoder) = (&plan.detector.spec, &plan.encoder.spec);
+        format!("models {} and {}", detector.name, encoder.name)
+    };
+    let Some(plan) = found.step(words, Plan::resolve(config)) else {
+        return;
+    };
+    let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref()).map_err(Into::into);
+    let words = |runtime: &OnnxRuntime| format!("ONNX Runtime {}", runtime.path().display());
+    let runtime = found.step(words, runtime);
+    if let Some(runtime) = &runtime {
+        let providers = &plan.providers;
+        let encoder = Encoder::load(runtime, &plan.encoder, providers, 1).map_err(Into::into);
+        let on = |e: &Encoder| format!("encoder on {}", e.model().provider());
+        found.step(on, encoder);
+        let size = config.camera.as_ref().map_or([1280, 720], |c| c.size_px);
+        let px = (size[0], size[1]);
+        let detector = Detector::load(runtime, &plan.detector, providers, 1, plan.detect, px);
+        let on = |d: &Detector| {
+            let (width, height) = d.input_px();
+            format!("detector on {}, {width}x{height}", d.model().provider())
+        };
+        found.step(on, detector.map_err(Into::into));
+    }
+    check_packs(&plan, found);
+}
+
+/// Every pack in the folder: a damaged one would be refused at the border.
+fn check_packs(plan: &Plan, found: &mut Findings) {
+    let mut good = 0;
+    let files = std::fs::read_dir(&plan.packs).into_iter().flatten();
+    for file in files.filter_map(Result::ok) {
+        let path = file.path();
+        if path.extension().is_some_and(|e| e == "safetensors") {
+            let dim = plan.encoder.spec.output.as_ref().map_or(0, |o| o.dim);
+            match pack::read(&path, &plan.encoder.spec.sha256, dim) {
+                Ok(_) => good += 1,
+                Err(e) => found.faults.push(e.to_string()),
+            }
+        }
+    }
+    let folder = plan.packs.display();
+    found.good.push(format!("{good} region packs in {folder}"));
+}
+
+fn check_devices(config: &ConfigFile, found: &mut Findings) {
+    match &config.camera {
+        None => found
+            .warnings
+            .push("no [camera]: only --replay works".to_owned()),
+        Some(camera) => {
+            let words = |plan: &CameraPlan| format!("camera {}", plan.device.display());
+            let plan = found.step(words, CameraPlan::try_from(camera));
+            if plan.is_some_and(|plan| !v4l2::is_camera(&plan.device)) {
+                let device = camera.device.display();
+                found
+                    .warnings
+                    .push(format!("{device}: no camera there yet"));
+            }
+        }
+    }
+    if let Some(can) = &config.can {
+        let there = std::path::Path::new("/sys/class/net")
+            .join(&can.interface)
+            .exists();
+        if !there {
+            let interface = &can.interface;
+            found
+                .warnings
+                .push(format!("{interface}: no such CAN interface yet"));
+        }
+    }
+    if let Some(serial) = config.serial.as_ref().filter(|s| !s.device.exists()) {
+        let device = serial.device.display();
+        found
+            .warnings
+            .push(format!("{device}: no such serial device yet"));
+    }
+    if let Some(can) = &config.can
+        && VehicleState::new(can.ids.or_default()).is_none()
+    {
+        found.faults.push(CAN_IDS.to_owned());
+    }
+    if let Some(status) = config.status.filter(|s| !s.listen.ip().is_loopback()) {
+        let listen = status.listen;
+        let fault = format!("[status] listen: {listen} is not a loopback address");
+        found.faults.push(fault);
+    }
+    let folder = config.jsonl.as_ref().and_then(|j| j.path.parent());
+    if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        let folder = folder.display();
+        found
+            .faults
+            .push(format!("[jsonl] path: there is no folder {folder}"));
+    }
+}
