@@ -100,6 +100,10 @@ fuzz-build: ## Build the fuzz targets
 bench: setup ## Time the stages
 	$(CARGO) bench --locked
 
+.PHONY: bench-live
+bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE
+	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD)
+
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE
 	bench/peer/compare.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD)

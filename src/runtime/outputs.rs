@@ -195,6 +195,8 @@ fn run(mut output: Box<dyn Output>, queue: &Receiver<Event>, status: &Status, cl
         status.busy_since.store(now.nanos(), Ordering::Release);
         let ticked = output.tick(now);
         let outcome = match &event {
+            // The last of a burst goes out with what an output may have gathered.
+            Some(event) if queue.is_empty() => output.emit(event).and_then(|()| output.tick(now)),
             Some(event) => output.emit(event),
             None => ticked,
         };

@@ -30,5 +30,6 @@ mod source_damage;
 mod source_data;
 mod source_layouts;
 mod source_video;
+mod specification;
 mod support;
 mod vectors;

@@ -100,16 +100,16 @@ fn rig_camera_and_bus_come_and_go() {
         most
     };
     // The machine is emulated, ten to thirty times slower than its host, and shares it: what is promised is
-    // measured on a quiet one, this only finds what never comes back.
-    assert!(worst("camera_unplugged", "no_camera", true) < 3.0);
-    assert!(worst("camera_back", "no_camera", false) < 4.0);
-    for (fault, stands) in [
-        ("can_down", true),
-        ("can_up", false),
-        ("can_gone", true),
-        ("can_back", false),
+    // measured on a quiet one, this finds what never comes back.
+    for (fault, reason, stands) in [
+        ("camera_unplugged", "no_camera", true),
+        ("camera_back", "no_camera", false),
+        ("can_down", "output_down", true),
+        ("can_up", "output_down", false),
+        ("can_gone", "output_down", true),
+        ("can_back", "output_down", false),
     ] {
-        assert!(worst(fault, "output_down", stands) < 3.0);
+        assert!(worst(fault, reason, stands) < 20.0);
     }
     assert_eq!(faults.last().unwrap(), &("exit_code".to_owned(), 0.0));
     let events = lines(share, "events.jsonl");
@@ -122,7 +122,7 @@ fn rig_camera_and_bus_come_and_go() {
         .iter()
         .filter(|l| l.contains(" 6A0#"))
         .count();
-    assert!(status > 200, "{status} status messages");
+    assert!(status > 100, "{status} status messages");
 }
 
 #[test]

@@ -20,14 +20,25 @@ T
 ORT_DYLIB_PATH=./libonnxruntime.so ./tsedge run --config live.toml --models models --threads 1 &
 pid=$!
 happened() { echo "$1 $(cut -d' ' -f1 /proc/uptime)" >>faults.txt; }
+# Until the newest health event has (or has not) a reason; half a minute at most.
+until_told() {
+    for _ in $(seq 600); do
+        newest=$(grep '"event":"health"' events.jsonl | tail -n 1)
+        case $newest in
+        *"$1"*) [ "$2" = yes ] && return ;;
+        ?*) [ "$2" = no ] && return ;;
+        esac
+        sleep 0.05
+    done
+}
 vivid=/sys/bus/platform/drivers/vivid
-sleep 8
+until_told no_such_reason no; sleep 3
 for _ in $(seq "${1:-3}"); do
-    happened camera_unplugged; echo vivid.0 >$vivid/unbind; sleep 2
-    happened camera_back; echo vivid.0 >$vivid/bind; sleep 4
-    happened can_down; ip link set can0 down; sleep 1.5
-    happened can_up; ip link set can0 up; sleep 2
-    happened can_gone; ip link del can0; sleep 1.5
-    happened can_back; add_can; sleep 2
+    happened camera_unplugged; echo vivid.0 >$vivid/unbind; until_told no_camera yes; sleep 1
+    happened camera_back; echo vivid.0 >$vivid/bind; until_told no_camera no; sleep 1
+    happened can_down; ip link set can0 down; until_told output_down yes; sleep 0.5
+    happened can_up; ip link set can0 up; until_told output_down no; sleep 0.5
+    happened can_gone; ip link del can0; until_told output_down yes; sleep 0.5
+    happened can_back; add_can; until_told output_down no; sleep 0.5
 done
 happened stop; kill -TERM $pid; wait $pid; echo "exit_code $?" >>faults.txt
