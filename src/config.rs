@@ -4,6 +4,7 @@
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
 mod live;
+mod place;
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +12,13 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::DetectPlan;
 use crate::model::card::Kind;
 use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
+use crate::region::LocatePlan;
 use crate::units::RegionCode;
 
 /// A configuration file; every key may be left out.
@@ -30,7 +33,9 @@ pub struct ConfigFile {
     pub detect: DetectConfig,
     /// Encoding and confirmation.
     pub recognise: RecogniseConfig,
-    /// Where the car is.
+    /// The receiver (`tsedge run`).
+    pub position: PositionConfig,
+    /// Which region's signs are read.
     pub region: RegionConfig,
     /// The camera (`tsedge run`).
     pub camera: Option<CameraConfig>,
@@ -93,14 +98,6 @@ pub struct RecogniseConfig {
     pub crops_per_frame: Option<usize>,
     /// Smaller boxes are not encoded.
     pub min_side_px: Option<f32>,
-}
-
-/// `[region]`
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RegionConfig {
-    /// The region to read signs by; `WORLD` by default.
-    pub fixed: Option<String>,
 }
 
 impl ConfigFile {
@@ -166,6 +163,10 @@ pub struct Plan {
     pub recognition: RecognitionPlan,
     /// The region to start in.
     pub region: RegionCode,
+    /// When another region counts.
+    pub locate: LocatePlan,
+    /// Where regions lie.
+    pub borders: BorderPlan,
 }
 
 impl Plan {
@@ -191,12 +192,8 @@ impl Plan {
         if !packs.is_dir() {
             bail!("models.packs: {} is not a folder", packs.display());
         }
-        let region = match &config.region.fixed {
-            Some(text) => RegionCode::parse(text).with_context(|| {
-                format!("region `{text}` is not an ISO 3166 code such as DE or US, nor WORLD")
-            })?,
-            None => RegionCode::WORLD,
-        };
+        config.position.check()?;
+        let region = config.region.start()?;
         let providers = (config.runtime.providers.clone()).unwrap_or_else(|| vec![Provider::Cpu]);
         if providers.is_empty() {
             bail!("runtime.providers is empty: name at least `cpu`");
@@ -225,6 +222,8 @@ impl Plan {
             detect,
             recognition,
             region,
+            locate: config.region.locate()?,
+            borders: config.region.borders()?,
         })
     }
 }
@@ -327,6 +326,25 @@ mod tests {
         );
         for (text, key) in [
             ("[region]\nfixed = 'Germany'", "region `Germany`"),
+            (
+                "[region]\nfixes = 0",
+                "region.fixes is 0, expected 1 to 100",
+            ),
+            ("[region]\nstale_after_s = 2", "region.stale_after_s is 2"),
+            (
+                "[region]\nareas = 'none.geojson'",
+                "none.geojson: No such file",
+            ),
+            (
+                "[region]\nsubdivisions = ['US-CA']",
+                "`US-CA` is not a country",
+            ),
+            ("[position]\nsource = 'nmea'", "position.device"),
+            ("[position]\nbaud = 4800", "position.baud is set"),
+            (
+                "[position]\nsource = 'gpsd'\ngpsd = 'here'",
+                "expected host:port",
+            ),
             ("[runtime]\nthreads = 0", "runtime.threads is 0"),
             ("[runtime]\nproviders = []", "runtime.providers is empty"),
             ("[detect]\nband = [0.8, 0.2]", "detect.band is [0.8, 0.2]"),

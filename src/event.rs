@@ -3,6 +3,7 @@
 //! Events carry shared class descriptions (`Arc`), so making one allocates nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -232,6 +233,50 @@ pub struct RegionEvent {
     pub pack_sha256: Arc<str>,
     /// Where the car was, in degrees (latitude, longitude), when it was known.
     pub position_deg: Option<(f64, f64)>,
+    /// Where the border was crossed, which is some fixes before it counts; none at the start.
+    pub crossing: Option<Crossing>,
+    /// What the swap changed; none at the start.
+    pub change: Option<Arc<SwapChange>>,
+}
+
+/// The first fix on the other side of a border.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Crossing {
+    /// When.
+    pub time: Timestamp,
+    /// Where, in degrees (latitude, longitude).
+    pub position_deg: (f64, f64),
+    /// The fix before was on the near side, a moment ago: the border lies between the two. Otherwise it
+    /// was crossed in a gap or a jump.
+    pub seen: bool,
+}
+
+/// What a swap of banks changed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SwapChange {
+    /// Live tracks that were matched again.
+    pub tracks: u32,
+    /// Those whose name the new pack changed.
+    pub renamed: Vec<Renamed>,
+    /// Classes that only the new pack has.
+    pub gained: Vec<Arc<ClassInfo>>,
+    /// Classes that only the old pack had.
+    pub lost: Vec<Arc<ClassInfo>>,
+    /// The unit of speed limits before and now, where they differ.
+    pub unit: Option<(SpeedUnit, SpeedUnit)>,
+    /// A limit that was in force no longer is.
+    pub advice_expired: bool,
+}
+
+/// A live track that another pack names otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Renamed {
+    /// Which track.
+    pub track: TrackId,
+    /// By the old pack.
+    pub from: Naming,
+    /// By the new pack.
+    pub to: Naming,
 }
 
 /// The unit's health changed, or something about it is worth telling.
@@ -324,4 +369,6 @@ pub struct FrameView<'a> {
     pub region: RegionCode,
     /// Where the car was, in degrees (latitude, longitude), when it is known.
     pub position_deg: Option<(f64, f64)>,
+    /// Time the swap before this frame took, when there was one.
+    pub swap_took: Option<Duration>,
 }

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use crate::advise::{Advisor, Seen, SpeedLimit};
 use crate::detect::{Detection, Detections, Detector};
-use crate::event::{Event, FrameView, Naming, RegionEvent, SignEvent, TrackView};
+use crate::event::{
+    AdviceState, Event, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange, TrackView,
+};
 use crate::frame::Frame;
 use crate::model::ModelError;
 use crate::recognise::{ConfirmPlan, EncodePlan, Encoder, Evidence, Verdict, priority, quality};
-use crate::region::RegionBank;
+use crate::region::{RegionBank, RegionChange};
 use crate::track::{MAX_TRACKS, Track, TrackPlan, Tracker};
 use crate::units::{RegionCode, Timestamp, TrackId};
 
@@ -139,6 +141,7 @@ impl Recognition {
             events: &self.events,
             region: self.region,
             position_deg,
+            swap_took: None,
         }
     }
 
@@ -150,33 +153,65 @@ impl Recognition {
     /// Announces the region the drive starts in.
     pub fn announce_region(&mut self, region: RegionCode, position_deg: Option<(f64, f64)>) {
         self.region = region;
-        self.push_region(Timestamp::ZERO, 0, None, position_deg);
+        let event = self.region_event(Timestamp::ZERO, 0, position_deg);
+        self.events.push(Event::Region(event));
+    }
+
+    /// Tells something else with this frame's events, e.g. that the position was lost.
+    pub fn tell(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     /// Puts another region in force, before the frame `frame` at `time` is looked at: live tracks are
-    /// matched again from the embeddings they hold.
-    pub fn swap_region(
-        &mut self,
-        (time, frame): (Timestamp, u64),
-        region: RegionCode,
-        bank: Arc<RegionBank>,
-        position_deg: Option<(f64, f64)>,
-    ) {
-        let from = self.region;
-        self.region = region;
-        self.bank = bank;
-        self.push_region(time, frame, Some(from), position_deg);
+    /// matched again from the embeddings they hold, so that no event of the frame speaks of the old bank.
+    pub fn swap_region(&mut self, (time, frame): (Timestamp, u64), next: RegionChange) {
+        let from = std::mem::replace(&mut self.region, next.region);
+        let old = std::mem::replace(&mut self.bank, next.bank);
+        let region_at = self.events.len();
+        let mut event = self.region_event(time, frame, next.position_deg);
+        event.from = Some(from);
+        event.crossing = next.crossing;
+        self.events.push(Event::Region(event));
+        let (gained, lost) = self.bank.differences(&old);
+        let mut change = SwapChange {
+            gained,
+            lost,
+            unit: (old.speed_unit().zip(self.bank.speed_unit())).filter(|(a, b)| a != b),
+            ..SwapChange::default()
+        };
+        let told = self.events.len();
         let rules = self.bank.road_rules();
-        (self.advisor).region((time, frame), region, rules, &mut self.events);
+        (self.advisor).region((time, frame), self.region, rules, &mut self.events);
+        change.advice_expired = (self.events[told..].iter())
+            .any(|e| matches!(e, Event::SpeedLimit(a) if a.state == AdviceState::Expired));
         for slot in 0..self.evidence.len() {
-            let evidence = &mut self.evidence[slot];
-            let Some(id) = evidence.track() else { continue };
-            if evidence.swap_bank(&self.bank, &self.plan.confirm) == Verdict::Confirmed
-                && let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id)
-            {
-                let sign = sign_event((time, frame), track, &self.evidence[slot], region);
-                self.confirm(slot, sign);
-            }
+            self.swap_track(slot, (time, frame), &mut change);
+        }
+        if let Event::Region(event) = &mut self.events[region_at] {
+            event.change = Some(Arc::new(change));
+        }
+    }
+
+    /// Matches one live track against the bank that is in force now.
+    fn swap_track(&mut self, slot: usize, now: (Timestamp, u64), change: &mut SwapChange) {
+        let evidence = &mut self.evidence[slot];
+        let Some(id) = evidence.track() else { return };
+        let before = evidence.naming();
+        let verdict = evidence.swap_bank(&self.bank, &self.plan.confirm);
+        let to = evidence.naming();
+        change.tracks += u32::from(evidence.encoded() > 0);
+        if !same_sign(&before, &to) {
+            change.renamed.push(Renamed {
+                track: id,
+                from: before,
+                to,
+            });
+        }
+        if verdict == Verdict::Confirmed
+            && let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id)
+        {
+            let sign = sign_event(now, track, &self.evidence[slot], self.region);
+            self.confirm(slot, sign);
         }
     }
 
@@ -319,23 +354,33 @@ impl Recognition {
         }
     }
 
-    fn push_region(
-        &mut self,
+    fn region_event(
+        &self,
         time: Timestamp,
         frame: u64,
-        from: Option<RegionCode>,
         position_deg: Option<(f64, f64)>,
-    ) {
-        self.events.push(Event::Region(RegionEvent {
+    ) -> RegionEvent {
+        RegionEvent {
             time,
             frame,
-            from,
+            from: None,
             to: self.region,
             pack: self.bank.region(),
             pack_version: Arc::clone(self.bank.version()),
             pack_sha256: Arc::clone(self.bank.sha256()),
             position_deg,
-        }));
+            crossing: None,
+            change: None,
+        }
+    }
+}
+
+/// Whether two names say the same to a driver, whatever the national codes and labels.
+fn same_sign(a: &Naming, b: &Naming) -> bool {
+    match (a.class(), b.class()) {
+        (Some(a), Some(b)) => (&a.key, a.value, a.unit) == (&b.key, b.value, b.unit),
+        (None, None) => a == b,
+        _ => false,
     }
 }
 

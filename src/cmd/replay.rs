@@ -14,14 +14,13 @@ use crate::event::Summary;
 use crate::model::{OnnxRuntime, Provider};
 use crate::output::{Output, jsonl::JsonLines, table::Table};
 use crate::pipeline::Recognition;
-use crate::position::gpx;
+use crate::position::track;
 use crate::recognise::Encoder;
-use crate::region::locate::LocatePlan;
-use crate::region::{PackStore, RegionLocator};
+use crate::region::{PackStore, RegionFollower};
 use crate::report::annotate::AnnotatedVideo;
 use crate::report::html::{HtmlReport, Ingredient, ReportInfo, StageSamples};
 use crate::report::{FrameSink, summary_text};
-use crate::runtime::replay::{Drive, prefetch};
+use crate::runtime::replay::Drive;
 use crate::runtime::{ReplayJob, ReplayResult, Stage, replay};
 use crate::source::{self, FrameSource, OpenOptions};
 
@@ -39,10 +38,10 @@ pub struct Args {
     /// Read signs by this region's pack: an ISO 3166 code such as DE, or WORLD.
     #[arg(long, value_name = "CODE", conflicts_with = "gps")]
     region: Option<String>,
-    /// A GPX track of the drive; its first point is the first frame. Packs change at borders.
-    #[arg(long, value_name = "GPX")]
+    /// A track of the drive, .gpx or .nmea; its first fix is at the first frame. Packs change at borders.
+    #[arg(long, value_name = "TRACK")]
     gps: Option<PathBuf>,
-    /// Seconds from the first frame to the track's first point.
+    /// Seconds from the first frame to the track's first fix.
     #[arg(
         long,
         value_name = "S",
@@ -135,23 +134,17 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
     let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
     let bank = packs.best(plan.region)?;
-    let mut banks = vec![std::sync::Arc::clone(&bank)];
     let drive = match &args.gps {
         None => None,
-        Some(path) => {
-            let mut drive = Drive {
-                fixes: gpx::read(path, args.gps_offset_s)?,
-                locator: RegionLocator::new(LocatePlan::default())?,
-                packs,
-            };
-            banks = prefetch(&mut drive)?;
-            Some(drive)
-        }
+        Some(path) => Some(Drive {
+            readings: track::read(path, args.gps_offset_s)?,
+            follower: RegionFollower::new(plan.borders.locator(plan.locate)?, packs)?,
+        }),
     };
     if !args.quiet {
         print_start(source.as_ref(), &plan, &runtime, &encoder);
     }
-    let info = report_info(args, &plan, &banks);
+    let info = report_info(args, &plan);
     let mut html = (args.report.as_deref().map(|p| HtmlReport::create(p, info))).transpose()?;
     let mut video = (args.annotate.as_deref()).map(|p| AnnotatedVideo::create(p, source.info()));
     let bar = progress_bar(source.as_ref(), args.quiet);
@@ -321,11 +314,7 @@ fn progress_bar(source: &dyn FrameSource, quiet: bool) -> ProgressBar {
     bar
 }
 
-fn report_info(
-    args: &Args,
-    plan: &Plan,
-    banks: &[std::sync::Arc<crate::region::RegionBank>],
-) -> ReportInfo {
+fn report_info(args: &Args, plan: &Plan) -> ReportInfo {
     let name = |path: &Path| {
         let name = path.file_name().unwrap_or(path.as_os_str());
         name.to_string_lossy().into_owned()
@@ -335,25 +324,14 @@ fn report_info(
         name: card.spec.name.clone(),
         sha256: card.spec.sha256.clone(),
     };
-    let mut ingredients = vec![
+    let ingredients = vec![
         model("detector", &plan.detector),
         model("encoder", &plan.encoder),
     ];
-    let mut seen = Vec::new();
-    for bank in banks {
-        if !seen.contains(&bank.region()) {
-            seen.push(bank.region());
-            ingredients.push(Ingredient {
-                role: format!("pack {}", bank.region()),
-                name: format!("version {}", bank.version()),
-                sha256: bank.sha256().to_string(),
-            });
-        }
-    }
     ReportInfo {
         source: name(&args.file),
         position_source: match &args.gps {
-            Some(track) => format!("GPX track {}", name(track)),
+            Some(track) => format!("track {}", name(track)),
             None => format!("region {}, as given", plan.region),
         },
         ingredients,

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -22,9 +23,10 @@ use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
-use crate::region::PackStore;
+use crate::region::{PackStore, RegionFollower};
 use crate::runtime::camera::PlayedFile;
 use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
+use crate::runtime::position;
 use crate::source::camera::Camera;
 use crate::source::v4l2::{CameraPlan, V4l2Camera};
 use crate::source::{self, OpenOptions};
@@ -111,6 +113,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         })
         .collect::<Result<_, _>>()?;
     log::info!("{}; region {}", camera.description(), plan.region);
+    let position = position(&config, &plan, packs, &shared, &clock)?;
     let outputs = outputs(&config, &shared.progress)?;
     let job = LiveJob {
         camera,
@@ -121,7 +124,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         clock,
     };
     let mut service = Service::default();
-    let result = live(job, &shared, |_| service.look(&shared))?;
+    let result = live(job, &shared, |_| service.look(&shared));
+    shared.stop.stop();
+    if position.is_some_and(|thread| thread.join().is_err()) {
+        bail!("the position thread died");
+    }
+    let result = result?;
     service.stopping();
     close(&result)
 }
@@ -143,6 +151,31 @@ fn print_status(config: &ConfigFile) -> anyhow::Result<Outcome> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     print!("{}", crate::output::status::screen(body)?);
     Ok(Outcome::Done)
+}
+
+/// Follows the receiver, if there is one and no region is fixed.
+fn position(
+    config: &ConfigFile,
+    plan: &Plan,
+    packs: PackStore,
+    shared: &Arc<Shared>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Option<JoinHandle<()>>> {
+    let Some(source) = config.position.open() else {
+        return Ok(None);
+    };
+    if config.region.fixed.is_some() {
+        log::warn!(
+            "region {} is fixed: {} is not asked",
+            plan.region,
+            source.name()
+        );
+        return Ok(None);
+    }
+    let follower = RegionFollower::new(plan.borders.locator(plan.locate)?, packs)?;
+    position::start(source, follower, Arc::clone(shared), Arc::clone(clock))
+        .context("cannot start a thread")
+        .map(Some)
 }
 
 fn camera(

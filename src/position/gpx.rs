@@ -1,34 +1,15 @@
 //! A recorded track as GPX 1.0 or 1.1.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
-
 use anyhow::{Context, bail};
 
-use super::Fix;
-use crate::units::Timestamp;
+use super::track::MediaTime;
+use super::{Fix, Reading};
 
-/// Larger files are refused: a day at ten fixes a second stays below.
-const MAX_BYTES: u64 = 200 << 20;
-
-/// Reads all track points with a time, in order; the first one is at media time `offset_s`.
-pub fn read(path: &Path, offset_s: f64) -> anyhow::Result<Vec<Fix>> {
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    let size = file.metadata()?.len();
-    if size > MAX_BYTES {
-        bail!(
-            "{}: {size} bytes, at most {MAX_BYTES} are read",
-            path.display()
-        );
-    }
-    parse(BufReader::new(file), offset_s).with_context(|| path.display().to_string())
-}
-
-fn parse(reader: impl Read, offset_s: f64) -> anyhow::Result<Vec<Fix>> {
-    let gpx = gpx::read(reader).context("not a GPX track")?;
-    let mut fixes = Vec::new();
-    let mut start = None;
+/// All track points with a time, in order; the first one is at media time `offset_s`.
+pub fn parse(bytes: &[u8], offset_s: f64) -> anyhow::Result<Vec<Reading>> {
+    let gpx = gpx::read(bytes).context("not a GPX track")?;
+    let mut media = MediaTime::starting_at(offset_s);
+    let mut readings = Vec::new();
     for point in gpx
         .tracks
         .iter()
@@ -36,22 +17,20 @@ fn parse(reader: impl Read, offset_s: f64) -> anyhow::Result<Vec<Fix>> {
         .flat_map(|s| &s.points)
     {
         let Some(time) = point.time else { continue };
-        let nanos = time_nanos(time)?;
-        let start = *start.get_or_insert(nanos);
-        let fix = Fix {
-            time: Timestamp::from_nanos(nanos - start + (offset_s * 1e9) as i64),
-            latitude_deg: point.point().y(),
-            longitude_deg: point.point().x(),
+        // Steps back in time are left out: such points would never be reached.
+        let Some(time) = media.place(time_nanos(time)?) else {
+            continue;
         };
-        // A receiver that restarts may step back in time; such points would never be reached.
-        if fixes.last().is_none_or(|last: &Fix| last.time < fix.time) {
-            fixes.push(fix);
+        let (latitude_deg, longitude_deg) = (point.point().y(), point.point().x());
+        if let Some(mut fix) = Fix::at(time, latitude_deg, longitude_deg) {
+            fix.speed_mps = point.speed.map(|v| v as f32);
+            readings.push(Reading::Fix(fix));
         }
     }
-    if fixes.is_empty() {
+    if readings.is_empty() {
         bail!("no track point has a time: export the track with time stamps");
     }
-    Ok(fixes)
+    Ok(readings)
 }
 
 fn time_nanos(time: gpx::Time) -> anyhow::Result<i64> {
@@ -123,9 +102,25 @@ mod tests {
         let fixes = parse(text.as_bytes(), 2.0).unwrap();
         let seen: Vec<(f64, f64)> = fixes
             .iter()
-            .map(|f| (f.time.seconds(), f.latitude_deg))
+            .map(|r| match r {
+                Reading::Fix(f) => (f.time.seconds(), f.latitude_deg),
+                Reading::NoFix(_) => panic!("a point is a fix"),
+            })
             .collect();
         assert_eq!(seen, [(2.0, 48.1), (3.5, 48.2), (63.0, 48.3)]);
+    }
+
+    #[test]
+    fn a_date_that_jumps_by_years_moves_nothing() {
+        let text = track(&[
+            ("2004-02-29T10:00:00Z", 48.1),
+            ("2023-10-15T10:00:01Z", 48.2),
+            ("2023-10-15T10:00:02Z", 48.3),
+        ]);
+        let times: Vec<f64> = (parse(text.as_bytes(), 0.0).unwrap().iter())
+            .map(|r| r.time().seconds())
+            .collect();
+        assert_eq!(times, [0.0, 1.0, 2.0]);
     }
 
     #[test]

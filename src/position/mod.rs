@@ -1,6 +1,18 @@
-//! Where the car is: position fixes over time.
+//! Where the car is: readings over time, from a receiver or a recorded track.
+//!
+//! A [`Reading`] is a [`Fix`], or says that there is none. Its time is ours: media time in a replay, the
+//! injected clock when live. What a receiver believes about date and time decides nothing, so a wrong
+//! date does no harm.
 
+pub mod gpsd;
 pub mod gpx;
+mod live;
+pub mod nmea;
+mod place;
+pub mod track;
+
+pub use live::{Live, PositionSource, Told};
+pub use place::{distance_m, moved};
 
 use crate::units::Timestamp;
 
@@ -13,14 +25,60 @@ pub struct Fix {
     pub latitude_deg: f64,
     /// WGS 84 longitude.
     pub longitude_deg: f64,
+    /// Speed over ground, in metres a second.
+    pub speed_mps: Option<f32>,
+    /// Direction of travel, clockwise from north.
+    pub heading_deg: Option<f32>,
+    /// Estimated error of the position, in metres.
+    pub accuracy_m: Option<f32>,
 }
 
-/// Distance between two fixes on the sphere; a few metres off over the distances driven between fixes.
-pub fn distance_m(a: &Fix, b: &Fix) -> f64 {
-    const EARTH_RADIUS_M: f64 = 6_371_008.8;
-    let (la, lb) = (a.latitude_deg.to_radians(), b.latitude_deg.to_radians());
-    let half = |d: f64| (d / 2.0).sin().powi(2);
-    let h = half(lb - la)
-        + la.cos() * lb.cos() * half((b.longitude_deg - a.longitude_deg).to_radians());
-    2.0 * EARTH_RADIUS_M * h.min(1.0).sqrt().asin()
+impl Fix {
+    /// A position of which nothing else is known; `None` when it lies on no globe.
+    pub fn at(time: Timestamp, latitude_deg: f64, longitude_deg: f64) -> Option<Self> {
+        let sound = (-90.0..=90.0).contains(&latitude_deg)
+            && (-180.0..=180.0).contains(&longitude_deg)
+            // Receivers without a fix have been seen to send zeros.
+            && (latitude_deg, longitude_deg) != (0.0, 0.0);
+        sound.then_some(Self {
+            time,
+            latitude_deg,
+            longitude_deg,
+            speed_mps: None,
+            heading_deg: None,
+            accuracy_m: None,
+        })
+    }
+
+    /// Latitude and longitude.
+    pub fn position_deg(&self) -> (f64, f64) {
+        (self.latitude_deg, self.longitude_deg)
+    }
+}
+
+/// What a position source says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    /// The car is here.
+    Fix(Fix),
+    /// The receiver works but has no position.
+    NoFix(Timestamp),
+}
+
+impl Reading {
+    /// When it was.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Fix(fix) => fix.time,
+            Self::NoFix(time) => *time,
+        }
+    }
+
+    /// The same at another time.
+    pub fn timed(self, time: Timestamp) -> Self {
+        match self {
+            Self::Fix(fix) => Self::Fix(Fix { time, ..fix }),
+            Self::NoFix(_) => Self::NoFix(time),
+        }
+    }
 }

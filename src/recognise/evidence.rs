@@ -178,7 +178,8 @@ impl Evidence {
         self.judge(plan)
     }
 
-    /// The same evidence against another region's bank: no picture is encoded again.
+    /// The same evidence against another region's bank: no picture is encoded again, and nothing the old
+    /// bank said remains.
     pub fn swap_bank(&mut self, bank: &RegionBank, plan: &ConfirmPlan) -> Verdict {
         if self.encoded == 0 {
             return Verdict::Open;
@@ -193,9 +194,8 @@ impl Evidence {
         let before = self.confirmed.take();
         let verdict = self.judge(plan);
         match (&before, &self.confirmed) {
-            (Some(a), Some(b)) if a.key == b.key => Verdict::Open,
-            (_, None) => {
-                self.confirmed = before;
+            // The same sign in another unit is another limit.
+            (Some(a), Some(b)) if (&a.key, a.value, a.unit) == (&b.key, b.value, b.unit) => {
                 Verdict::Open
             }
             _ => verdict,

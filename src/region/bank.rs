@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::rules::Rules;
 use crate::event::{Candidate, ClassInfo, Family, Naming};
-use crate::units::RegionCode;
+use crate::units::{RegionCode, SpeedUnit};
 
 /// A pack may name at most so many classes.
 pub const MAX_CLASSES: usize = 1024;
@@ -49,6 +49,8 @@ pub struct RegionBank {
     sha256: Arc<str>,
     classes: Vec<Arc<ClassInfo>>,
     rules: Vec<Rule>,
+    /// Classes in the order of their keys.
+    by_key: Vec<u16>,
     rows: Array2<f32>,
     class_of: Vec<u16>,
     scale: f32,
@@ -87,10 +89,16 @@ impl RegionBank {
                     .unwrap_or(calibration.min_probability),
             })
             .collect();
+        let mut by_key: Vec<u16> = (0..classes.len() as u16).collect();
+        by_key.sort_unstable_by(|a, b| {
+            let key = |n: &u16| &classes[usize::from(*n)].key;
+            key(a).cmp(key(b))
+        });
         Self {
             region,
             version,
             sha256,
+            by_key,
             classes: classes.into_iter().map(Arc::new).collect(),
             rules,
             rows,
@@ -130,6 +138,29 @@ impl RegionBank {
     /// All classes, background included.
     pub fn classes(&self) -> &[Arc<ClassInfo>] {
         &self.classes
+    }
+
+    /// The unit of its speed limits, as the first of them has it.
+    pub fn speed_unit(&self) -> Option<SpeedUnit> {
+        (self.classes.iter())
+            .filter(|class| class.family == Family::SpeedLimit)
+            .find_map(|class| class.unit)
+    }
+
+    /// The classes that only `self` has, and those that only `other` has.
+    pub fn differences(&self, other: &Self) -> (Vec<Arc<ClassInfo>>, Vec<Arc<ClassInfo>>) {
+        let only = |own: &Self, other: &Self| {
+            (own.by_key.iter().map(|n| &own.classes[usize::from(*n)]))
+                .filter(|class| !other.has(&class.key))
+                .map(Arc::clone)
+                .collect()
+        };
+        (only(self, other), only(other, self))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let at = |n: &u16| self.classes[usize::from(*n)].key.as_str();
+        self.by_key.binary_search_by(|n| at(n).cmp(key)).is_ok()
     }
 
     /// Embedding rows.

@@ -244,6 +244,12 @@ impl PackStore {
         Ok(Some(bank))
     }
 
+    /// Lets go of all packs but those of `regions`; they are read again when needed.
+    pub fn retain(&mut self, regions: &[RegionCode]) {
+        self.banks
+            .retain(|name, _| regions.iter().any(|region| region.as_str() == name));
+    }
+
     /// The best pack for a region: its own, its country's, or WORLD.
     pub fn best(&mut self, region: RegionCode) -> Result<Arc<RegionBank>, PackError> {
         for candidate in [region, region.country(), RegionCode::WORLD] {

@@ -248,6 +248,7 @@ mod tests {
                     events: &[],
                     region: RegionCode::WORLD,
                     position_deg: None,
+                    swap_took: None,
                 };
                 video.frame(&frame, &view).unwrap();
             }

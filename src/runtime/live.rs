@@ -30,7 +30,7 @@ use crate::frame::view::ViewMonitor;
 use crate::health::Reason;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
-use crate::region::RegionBank;
+use crate::region::RegionChange;
 use crate::source::camera::{Camera, Shot};
 use crate::units::{RegionCode, Timestamp};
 
@@ -41,17 +41,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Frames older than this make the view stale.
 const STALE_S: f64 = 0.5;
-
-/// A region and the bank to read its signs by.
-#[derive(Debug, Clone)]
-pub struct RegionChange {
-    /// The region.
-    pub region: RegionCode,
-    /// Its bank, or the one that stands in for it.
-    pub bank: Arc<RegionBank>,
-    /// Where the car was, in degrees (latitude, longitude).
-    pub position_deg: Option<(f64, f64)>,
-}
 
 /// What others may look at and hand in while the unit runs.
 pub struct Shared {
@@ -300,7 +289,7 @@ impl Recogniser {
                 }
                 Taken::Nothing => {
                     self.recognition.begin();
-                    self.swap(shared, clock.now());
+                    self.swap(shared, clock.now(), clock);
                     self.tell(hub);
                 }
                 Taken::Closed => break,
@@ -332,7 +321,7 @@ impl Recogniser {
         let start = clock.now();
         shared.frame.store(frame.index, Ordering::Relaxed);
         self.recognition.begin();
-        self.swap(shared, frame.time);
+        self.swap(shared, frame.time, clock);
         let view = self.view.look(frame);
         for reason in [
             Reason::DarkView,
@@ -399,7 +388,7 @@ impl Recogniser {
     }
 
     /// Puts the next region in force, if one waits.
-    fn swap(&mut self, shared: &Shared, time: Timestamp) {
+    fn swap(&mut self, shared: &Shared, time: Timestamp, clock: &dyn Clock) {
         // The other side holds the lock for one assignment at most.
         let Some(change) = lock(&shared.next_region).take() else {
             return;
@@ -410,14 +399,13 @@ impl Recogniser {
         }
         self.region = change.region;
         let frame = shared.frame.load(Ordering::Relaxed);
-        let fallback = change.bank.region() != change.region;
+        let fallback =
+            change.bank.region() == RegionCode::WORLD && change.region != RegionCode::WORLD;
         shared.board.set(Reason::FallbackPack, fallback);
-        self.recognition.swap_region(
-            (time, frame),
-            change.region,
-            change.bank,
-            change.position_deg,
-        );
+        let start = clock.now();
+        self.recognition.swap_region((time, frame), change);
+        let took_s = clock.now().seconds_since(start).max(0.0);
+        lock(&shared.times).add(Stage::Swap, Duration::from_secs_f64(took_s));
         self.summary.region_swaps += 1;
     }
 

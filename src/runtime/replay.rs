@@ -18,12 +18,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::timing::{Stage, StageTimes};
 use crate::detect::{Detections, Detector};
-use crate::event::{Event, Summary};
+use crate::event::{Event, HealthEvent, Summary};
 use crate::frame::Frame;
+use crate::health::{HealthState, Reasons};
 use crate::output::Output;
 use crate::pipeline::Recognition;
-use crate::position::Fix;
-use crate::region::{PackStore, RegionLocator};
+use crate::position::Reading;
+use crate::region::RegionFollower;
 use crate::report::FrameSink;
 use crate::source::{Damage, FrameSource, Next};
 use crate::units::{RegionCode, Timestamp};
@@ -46,14 +47,12 @@ pub struct ReplayJob<'a> {
     pub sinks: Vec<&'a mut dyn FrameSink>,
 }
 
-/// A recorded track, and the packs of the regions along it.
+/// A recorded track, and what follows it.
 pub struct Drive {
     /// In order of time.
-    pub fixes: Vec<Fix>,
+    pub readings: Vec<Reading>,
     /// Follows them.
-    pub locator: RegionLocator,
-    /// Packs.
-    pub packs: PackStore,
+    pub follower: RegionFollower,
 }
 
 /// What came of it.
@@ -220,8 +219,10 @@ struct Tail<'a> {
     recognition: Recognition,
     region: RegionCode,
     drive: Option<Drive>,
-    next_fix: usize,
+    next_reading: usize,
     position_deg: Option<(f64, f64)>,
+    reasons: Reasons,
+    swap_took: Option<Duration>,
     outputs: Outputs,
     sinks: Vec<&'a mut dyn FrameSink>,
     times: StageTimes,
@@ -242,8 +243,10 @@ impl<'a> Tail<'a> {
             recognition,
             region,
             drive,
-            next_fix: 0,
+            next_reading: 0,
             position_deg: None,
+            reasons: Reasons::NONE,
+            swap_took: None,
             outputs: Outputs {
                 live: outputs,
                 failed: Vec::new(),
@@ -293,7 +296,7 @@ impl<'a> Tail<'a> {
             self.times.add(stage, time);
         }
         self.recognition.begin();
-        self.follow(frame.time, frame.index)?;
+        self.follow(frame.time, frame.index);
         let start = Instant::now();
         self.recognition.step(frame, &done.detections)?;
         let encode = self.recognition.take_encode_time();
@@ -303,7 +306,8 @@ impl<'a> Tail<'a> {
         if encode > Duration::ZERO {
             self.times.add(Stage::Encode, encode);
         }
-        let view = self.recognition.view(self.position_deg);
+        let mut view = self.recognition.view(self.position_deg);
+        view.swap_took = self.swap_took;
         for sink in &mut self.sinks {
             sink.frame(frame, &view)?;
         }
@@ -315,37 +319,57 @@ impl<'a> Tail<'a> {
         Ok(())
     }
 
-    /// Takes the fixes up to `time`, and swaps the region before the frame is looked at.
-    fn follow(&mut self, time: Timestamp, frame: u64) -> anyhow::Result<()> {
-        let mut region = None;
-        if let Some(drive) = &mut self.drive {
-            while let Some(fix) = drive.fixes.get(self.next_fix).filter(|f| f.time <= time) {
-                let position_deg = (fix.latitude_deg, fix.longitude_deg);
-                self.position_deg = Some(position_deg);
-                self.recognition.position(fix.time, position_deg);
-                region = drive.locator.update(*fix).or(region);
-                self.next_fix += 1;
+    /// Takes the readings up to `time`, and swaps the region before the frame is looked at.
+    #[allow(clippy::disallowed_methods)]
+    fn follow(&mut self, time: Timestamp, frame: u64) {
+        self.swap_took = None;
+        let first = !std::mem::replace(&mut self.begun, true);
+        let Some(drive) = &mut self.drive else {
+            if first {
+                self.recognition.announce_region(self.region, None);
             }
-        }
-        if !self.begun {
-            self.begun = true;
-            if let (Some(first), Some(drive)) = (region, &mut self.drive) {
-                self.region = first;
-                self.recognition.set_bank(drive.packs.best(first)?);
+            return;
+        };
+        let readings = &drive.readings[self.next_reading..];
+        for reading in readings.iter().take_while(|r| r.time() <= time) {
+            if let Reading::Fix(fix) = reading {
+                self.position_deg = Some(fix.position_deg());
+                self.recognition.position(fix.time, fix.position_deg());
             }
-            self.recognition
-                .announce_region(self.region, self.position_deg);
-            return Ok(());
+            drive.follower.take(reading);
+            self.next_reading += 1;
         }
-        if let (Some(next), Some(drive)) = (region.filter(|r| *r != self.region), &mut self.drive) {
-            self.region = next;
-            let bank = drive.packs.best(next)?;
-            let now = (time, frame);
-            self.recognition
-                .swap_region(now, next, bank, self.position_deg);
+        drive.follower.look(time);
+        let change = drive.follower.change();
+        if first {
+            let (region, bank) = drive.follower.current();
+            self.region = region;
+            self.recognition.set_bank(Arc::clone(bank));
+            self.recognition.announce_region(region, self.position_deg);
+        } else if let Some(change) = change {
+            self.region = change.region;
+            let start = Instant::now();
+            self.recognition.swap_region((time, frame), change);
+            let took = start.elapsed();
+            self.times.add(Stage::Swap, took);
+            self.swap_took = Some(took);
             self.summary.region_swaps += 1;
         }
-        Ok(())
+        for note in drive.follower.notes() {
+            self.reasons.set(note.reason, note.stands);
+            let state = if self.reasons.is_empty() {
+                HealthState::Normal
+            } else {
+                HealthState::Degraded
+            };
+            self.recognition.tell(Event::Health(HealthEvent {
+                time,
+                frame,
+                state,
+                reasons: self.reasons,
+                detail: Some(note.words.into()),
+            }));
+        }
     }
 
     /// Tells the outputs what the recognition has to say.
@@ -372,21 +396,4 @@ impl<'a> Tail<'a> {
         self.outputs.each(|output| output.finish());
         Ok(self.summary.clone())
     }
-}
-
-/// Loads, before the drive, the packs of every region a track touches: a swap then reads no file.
-pub fn prefetch(drive: &mut Drive) -> anyhow::Result<Vec<Arc<crate::region::RegionBank>>> {
-    let mut seen: Vec<RegionCode> = Vec::new();
-    for fix in &drive.fixes {
-        if let Some(region) = drive
-            .locator
-            .country_at(fix.latitude_deg, fix.longitude_deg)
-            && !seen.contains(&region)
-        {
-            seen.push(region);
-        }
-    }
-    (seen.into_iter())
-        .map(|region| Ok(drive.packs.best(region)?))
-        .collect()
 }

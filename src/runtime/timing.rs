@@ -13,6 +13,8 @@ pub enum Stage {
     Resample,
     /// The detector's network.
     Detect,
+    /// Another region's bank put in force: in frames after a border only.
+    Swap,
     /// Boxes, tracks, crops, matching, events: all of recognition but the networks.
     Recognise,
     /// The encoder's network.
@@ -23,10 +25,11 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Decode,
         Self::Resample,
         Self::Detect,
+        Self::Swap,
         Self::Recognise,
         Self::Encode,
         Self::Output,
@@ -38,6 +41,7 @@ impl Stage {
             Self::Decode => "decode",
             Self::Resample => "resample",
             Self::Detect => "detect",
+            Self::Swap => "swap",
             Self::Recognise => "recognise",
             Self::Encode => "encode",
             Self::Output => "output",

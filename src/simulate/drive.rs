@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Context;
-use country_boundaries::{BOUNDARIES_ODBL_360X180, CountryBoundaries};
 
 use super::board::{Placed, Viewpoint};
 use super::camera::Camera;
@@ -17,7 +16,7 @@ use super::truth::Truth;
 use super::weather::Air;
 use super::world::World;
 use crate::frame::Frame;
-use crate::region::locate::country_at;
+use crate::region::{Areas, Borders};
 use crate::units::Timestamp;
 
 /// The car keeps this far right of the road's middle.
@@ -34,7 +33,7 @@ pub struct Drive {
     world: World,
     ground: Ground,
     air: Air,
-    borders: CountryBoundaries,
+    borders: Borders,
     /// Distance along the road and speed, frame by frame.
     ticks: Vec<(f64, f64)>,
     next: usize,
@@ -62,7 +61,7 @@ impl Drive {
             ticks: route.drive(f64::from(scenario.camera.rate_hz)),
             ground: Ground::new(&mut random),
             air: Air::new(&scenario.weather, scenario.camera.noise, &mut random),
-            borders: CountryBoundaries::from_reader(BOUNDARIES_ODBL_360X180)
+            borders: Borders::new(Areas::default(), Vec::new())
                 .context("the border data is damaged; build again")?,
             picture: Picture::new(camera.width_px, camera.height_px),
             truth: Truth::new(&scenario, &positions),
@@ -100,8 +99,8 @@ impl Drive {
         self.picture.write_to(frame);
         frame.index = index;
         frame.time = Timestamp::from_ticks(index as i64, self.scenario.camera.rate_hz);
-        let (latitude_deg, longitude_deg) = self.route.geographic(view.pose.x_m, view.pose.y_m);
-        let region = country_at(&self.borders, latitude_deg, longitude_deg);
+        let position_deg = self.route.geographic(view.pose.x_m, view.pose.y_m);
+        let region = self.borders.region_at(position_deg);
         self.truth.region(index, region);
         self.truth.frames = self.next as u64;
         true

@@ -8,6 +8,8 @@
 mod allocation;
 mod cli;
 #[cfg(feature = "data-tests")]
+mod data_borders;
+#[cfg(feature = "data-tests")]
 mod data_clips;
 mod golden;
 mod live_outputs;
@@ -19,6 +21,8 @@ mod output_schema;
 mod output_serial;
 mod output_status;
 mod output_table;
+mod position_replay;
+mod region_swap;
 mod report_html;
 #[cfg(feature = "rig-tests")]
 mod rig;
@@ -32,4 +36,6 @@ mod source_layouts;
 mod source_video;
 mod specification;
 mod support;
+#[cfg(feature = "system-tests")]
+mod system_gpsd;
 mod vectors;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use proptest::option;
 use proptest::prelude::*;
 use tsedge::event::{
-    AdviceState, Candidate, ClassInfo, Event, ExpiryReason, Family, HealthEvent, Naming,
-    RegionEvent, RuleName, SignEvent, SpeedAdvice, Summary,
+    AdviceState, Candidate, ClassInfo, Crossing, Event, ExpiryReason, Family, HealthEvent, Naming,
+    RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
 };
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -68,6 +68,8 @@ pub fn one_of_each() -> Vec<Event> {
             pack_version: "2026.1".into(),
             pack_sha256: "beef00".into(),
             position_deg: None,
+            crossing: None,
+            change: None,
         }),
         Event::Region(RegionEvent {
             time: Timestamp::from_seconds(0.5),
@@ -78,6 +80,23 @@ pub fn one_of_each() -> Vec<Event> {
             pack_version: "2026.1".into(),
             pack_sha256: "beef00".into(),
             position_deg: Some((48.833_021_4, 8.110_14)),
+            crossing: Some(Crossing {
+                time: Timestamp::from_seconds(-2.5),
+                position_deg: (48.834, 8.11),
+                seen: true,
+            }),
+            change: Some(Arc::new(SwapChange {
+                tracks: 2,
+                renamed: vec![Renamed {
+                    track: TrackId(4),
+                    from: Naming::Sign(limit_60()),
+                    to: Naming::UnknownSign,
+                }],
+                gained: vec![limit_60()],
+                lost: Vec::new(),
+                unit: Some((SpeedUnit::MilesPerHour, SpeedUnit::KilometresPerHour)),
+                advice_expired: true,
+            })),
         }),
         Event::SignSeen(sign(Naming::Undecided)),
         Event::SignConfirmed(sign(Naming::Sign(limit_60()))),
@@ -277,6 +296,12 @@ fn any_region_change() -> impl Strategy<Value = RegionEvent> {
                 pack_version: version.into(),
                 pack_sha256: "0".repeat(64).into(),
                 position_deg,
+                crossing: position_deg.map(|position_deg| Crossing {
+                    time,
+                    position_deg,
+                    seen: frame % 2 == 0,
+                }),
+                change: from.map(|_| Arc::new(SwapChange::default())),
             },
         )
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tsedge::event::{
-    AdviceState, Candidate, ClassInfo, Event, Family, FrameView, Naming, RegionEvent, SignEvent,
-    SpeedAdvice, StageTime, Summary, TrackView,
+    AdviceState, Candidate, ClassInfo, Event, Family, FrameView, Naming, RegionEvent, Renamed,
+    SignEvent, SpeedAdvice, StageTime, Summary, SwapChange, TrackView,
 };
 use tsedge::frame::{Frame, PixelFormat};
 use tsedge::report::FrameSink;
@@ -29,6 +29,26 @@ fn class(key: &str, label: &str, family: Family) -> Arc<ClassInfo> {
         label_en: label.into(),
         label_local: format!("{label} (local)"),
     })
+}
+
+/// What the swap in the middle of the drive changed.
+fn change() -> SwapChange {
+    SwapChange {
+        tracks: 2,
+        renamed: vec![Renamed {
+            track: TrackId(7),
+            from: Naming::Sign(class(
+                "speed_limit_60",
+                "Speed limit 60",
+                Family::SpeedLimit,
+            )),
+            to: Naming::UnknownSign,
+        }],
+        gained: vec![class("town", HOSTILE, Family::Information)],
+        lost: Vec::new(),
+        unit: Some((SpeedUnit::MilesPerHour, SpeedUnit::KilometresPerHour)),
+        advice_expired: true,
+    }
 }
 
 /// A synthetic drive: grey road, a red disc for each sign, a border in the middle.
@@ -105,6 +125,8 @@ impl Drive {
                 pack_version: "1".into(),
                 pack_sha256: "00".into(),
                 position_deg: Some(position),
+                crossing: None,
+                change: (index > 0).then(|| Arc::new(change())),
             }));
         }
         let gap = self.frames / u64::from(self.signs + 1);
@@ -122,6 +144,7 @@ impl Drive {
             events: &events,
             region: region(here),
             position_deg: Some(position),
+            swap_took: (index == swap && index > 0).then(|| Duration::from_micros(42)),
         };
         report.frame(frame, &view).unwrap();
     }

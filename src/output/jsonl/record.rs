@@ -4,8 +4,8 @@ use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::event::{
-    AdviceState, Candidate, Event, ExpiryReason, HealthEvent, Naming, RegionEvent, RuleName,
-    SignEvent, SpeedAdvice, Summary,
+    AdviceState, Candidate, Crossing, Event, ExpiryReason, HealthEvent, Naming, RegionEvent,
+    Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
 };
 use crate::health::{HealthState, Reasons};
 use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -144,6 +144,80 @@ struct Region<'a> {
     latitude_deg: Option<Rounded<6>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     longitude_deg: Option<Rounded<6>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crossing: Option<Border>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<Change<'a>>,
+}
+
+/// The first fix across the border.
+#[derive(Serialize)]
+struct Border {
+    time_s: Rounded<3>,
+    latitude_deg: Rounded<6>,
+    longitude_deg: Rounded<6>,
+    seen: bool,
+}
+
+impl Border {
+    fn new(c: &Crossing) -> Self {
+        Self {
+            time_s: seconds(c.time),
+            latitude_deg: Rounded(c.position_deg.0),
+            longitude_deg: Rounded(c.position_deg.1),
+            seen: c.seen,
+        }
+    }
+}
+
+/// What the swap changed. How long it took depends on the machine and stands in the report.
+#[derive(Serialize)]
+struct Change<'a> {
+    tracks: u32,
+    renamed: Vec<NewName<'a>>,
+    classes_gained: usize,
+    classes_lost: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit_from: Option<SpeedUnit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit_to: Option<SpeedUnit>,
+    advice_expired: bool,
+}
+
+#[derive(Serialize)]
+struct NewName<'a> {
+    track: TrackId,
+    from: &'a str,
+    to: &'a str,
+}
+
+impl<'a> Change<'a> {
+    fn new(c: &'a SwapChange) -> Self {
+        let renamed = |r: &'a Renamed| NewName {
+            track: r.track,
+            from: name(&r.from),
+            to: name(&r.to),
+        };
+        Self {
+            tracks: c.tracks,
+            renamed: c.renamed.iter().map(renamed).collect(),
+            classes_gained: c.gained.len(),
+            classes_lost: c.lost.len(),
+            unit_from: c.unit.map(|(from, _)| from),
+            unit_to: c.unit.map(|(_, to)| to),
+            advice_expired: c.advice_expired,
+        }
+    }
+}
+
+/// The class, or the result that stands in for one.
+fn name(naming: &Naming) -> &str {
+    match naming {
+        Naming::Sign(class) => &class.key,
+        Naming::UnknownSign => "unknown_sign",
+        Naming::NotASign => "not_a_sign",
+        Naming::Undecided => "undecided",
+    }
 }
 
 impl<'a> Region<'a> {
@@ -158,6 +232,8 @@ impl<'a> Region<'a> {
             pack_version: &e.pack_version,
             latitude_deg: e.position_deg.map(|(latitude, _)| Rounded(latitude)),
             longitude_deg: e.position_deg.map(|(_, longitude)| Rounded(longitude)),
+            crossing: e.crossing.as_ref().map(Border::new),
+            change: e.change.as_deref().map(Change::new),
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 
-use super::journal::{Bounded, Journal, Picture, Route, RoutePoint, Scene, SignCard};
+use super::journal::{Bounded, Journal, Picture, Route, RoutePoint, Scene, SignCard, Swap};
 use crate::event::{Event, FrameView, Naming, SignEvent, TrackView};
 use crate::frame::Frame;
 use crate::frame::resample::crop_rgb;
@@ -50,7 +50,7 @@ pub struct Collector {
     signs: Bounded<SignCard>,
     unknown: Bounded<SignCard>,
     advice: Bounded<crate::event::SpeedAdvice>,
-    regions: Bounded<crate::event::RegionEvent>,
+    regions: Bounded<Swap>,
     route: Route,
 }
 
@@ -91,7 +91,10 @@ impl Collector {
                 Event::SignConfirmed(e) => self.confirmed(frame, view, e)?,
                 Event::SignLost(e) => self.lost(frame, view, e)?,
                 Event::SpeedLimit(e) => self.advice.push(e.clone()),
-                Event::Region(e) => self.regions.push(e.clone()),
+                Event::Region(e) => self.regions.push(Swap {
+                    event: e.clone(),
+                    took: view.swap_took,
+                }),
                 Event::SignSeen(e) => {
                     let live = self.live.entry(e.track).or_default();
                     live.seen = Some(card(view, e, None));

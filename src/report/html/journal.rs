@@ -1,5 +1,7 @@
 //! What is kept of a drive for its report.
 
+use std::time::Duration;
+
 use crate::event::{RegionEvent, SignEvent, SpeedAdvice};
 use crate::units::{RegionCode, Timestamp};
 
@@ -105,6 +107,14 @@ impl Route {
     }
 }
 
+/// A region that came to count.
+#[derive(Debug, Clone)]
+pub struct Swap {
+    pub event: RegionEvent,
+    /// Time it took, where there was a pack before.
+    pub took: Option<Duration>,
+}
+
 /// A whole drive.
 #[derive(Debug)]
 pub struct Journal {
@@ -115,7 +125,7 @@ pub struct Journal {
     pub signs: Bounded<SignCard>,
     pub unknown: Bounded<SignCard>,
     pub advice: Bounded<SpeedAdvice>,
-    pub regions: Bounded<RegionEvent>,
+    pub regions: Bounded<Swap>,
     pub route: Route,
 }
 
@@ -125,10 +135,15 @@ impl Journal {
         self.end.seconds_since(self.start).max(0.001)
     }
 
+    /// The regions that were entered on the way.
+    pub fn swaps(&self) -> impl Iterator<Item = &Swap> {
+        (self.regions.items.iter()).filter(|swap| swap.event.from.is_some())
+    }
+
     /// Numbers the regions in the order in which they came, for their colours.
     pub fn region_order(&self) -> Vec<RegionCode> {
         let mut order = Vec::new();
-        let seen = (self.regions.items.iter().map(|r| r.to))
+        let seen = (self.regions.items.iter().map(|r| r.event.to))
             .chain(self.signs.items.iter().map(|s| s.event.region))
             .chain(self.route.points.iter().map(|p| p.region));
         for region in seen {

@@ -51,7 +51,7 @@ pub fn write(out: &mut impl Write, journal: &Journal) -> io::Result<()> {
         )?;
         start = i;
     }
-    for change in journal.regions.items.iter().filter(|r| r.from.is_some()) {
+    for change in journal.swaps().map(|swap| &swap.event) {
         if let Some((x, y)) = change.position_deg.map(|p| view.place(p)) {
             let from = change.from.unwrap_or(RegionCode::WORLD);
             writeln!(

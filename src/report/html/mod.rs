@@ -9,6 +9,7 @@ mod latency;
 mod map;
 mod markup;
 mod page;
+mod swaps;
 mod timeline;
 
 use std::fs::File;

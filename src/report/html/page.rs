@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::journal::{Journal, SignCard};
 use super::markup::{DataUrl, Text, clock};
-use super::{ReportInfo, StageSamples, latency, map, timeline};
+use super::{ReportInfo, StageSamples, latency, map, swaps, timeline};
 use crate::event::{StageTime, Summary};
 
 pub struct Page<'a> {
@@ -23,7 +23,9 @@ impl Page<'_> {
         self.figures(out)?;
         writeln!(out, "<section><h2>Timeline</h2>")?;
         timeline::write(out, self.journal)?;
-        writeln!(out, "</section>\n<section><h2>Signs</h2>")?;
+        writeln!(out, "</section>")?;
+        swaps::write(out, self.journal)?;
+        writeln!(out, "<section><h2>Signs</h2>")?;
         self.signs(out)?;
         writeln!(out, "</section>")?;
         self.scenes(out)?;
@@ -187,6 +189,20 @@ impl Page<'_> {
                 Text(&item.role),
                 Text(&item.name),
                 Text(&item.sha256)
+            )?;
+        }
+        let mut packs: Vec<&str> = Vec::new();
+        for event in self.journal.regions.items.iter().map(|swap| &swap.event) {
+            if packs.contains(&&*event.pack_sha256) {
+                continue;
+            }
+            packs.push(&event.pack_sha256);
+            writeln!(
+                out,
+                r#"<tr><th scope="row">pack {}</th><td>version {}</td><td class="hash">{}</td></tr>"#,
+                event.pack,
+                Text(&event.pack_version),
+                Text(&event.pack_sha256)
             )?;
         }
         writeln!(

@@ -207,7 +207,7 @@ fn lanes(places: &[f64], width_px: f64) -> Vec<Option<usize>> {
 fn region_spans(journal: &Journal) -> Vec<Span> {
     let order = journal.region_order();
     let changes: Vec<(Timestamp, RegionCode, RegionCode)> = (journal.regions.items.iter())
-        .map(|r| (r.time, r.to, r.pack))
+        .map(|r| (r.event.time, r.event.to, r.event.pack))
         .collect();
     (changes.iter().enumerate())
         .map(|(i, (time, to, pack))| Span {
