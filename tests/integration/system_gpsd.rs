@@ -91,16 +91,19 @@ fn system_gpsd_gives_fixes_goes_away_and_comes_back() {
         [Told::Down(_)]
     ));
     for round in 0..2 {
-        let _gpsd = Gpsfake::start(folder.path(), &way, port);
-        let told = until(&mut live, |t| matches!(t, Told::Down(_)));
+        let gpsd = Gpsfake::start(folder.path(), &way, port);
+        let told = until(&mut live, |t| matches!(t, Told::Reading(Reading::Fix(_))));
         assert!(told.contains(&Told::Up), "round {round}: {told:?}");
-        let fixes: Vec<Fix> = (told.iter())
-            .filter_map(|t| match t {
+        let mut fixes = Vec::new();
+        while fixes.len() < 20 {
+            let told = until(&mut live, |t| matches!(t, Told::Reading(Reading::Fix(_))));
+            fixes.extend(told.iter().filter_map(|t| match t {
                 Told::Reading(Reading::Fix(fix)) => Some(*fix),
                 _ => None,
-            })
-            .collect();
-        assert!(fixes.len() > 20, "round {round}: {} fixes", fixes.len());
+            }));
+        }
+        drop(gpsd);
+        until(&mut live, |t| matches!(t, Told::Down(_)));
         for fix in &fixes {
             let off_m = (way.iter())
                 .map(|r| match r {
@@ -123,7 +126,6 @@ fn system_gpsd_a_running_unit_swaps_its_pack_at_the_border() {
         "[position]\nsource = \"gpsd\"\ngpsd = \"127.0.0.1:{port}\"\n[jsonl]\npath = {events:?}\n"
     );
     std::fs::write(&config, text).unwrap();
-    let _gpsd = Gpsfake::start(folder.path(), &track(-300, 400), port);
     let mut unit = Command::new(env!("CARGO_BIN_EXE_tsedge"))
         .current_dir(root())
         .args(["run", "--repeat", "--replay"])
@@ -132,30 +134,40 @@ fn system_gpsd_a_running_unit_swaps_its_pack_at_the_border() {
         .arg(&config)
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(26));
+    // The file is there when the models are loaded.
+    wait_for(|| events.exists());
+    let told = || -> Vec<Value> {
+        let text = std::fs::read_to_string(&events).unwrap();
+        // The last line may be half written.
+        (text.lines())
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let regions = |told: &[Value]| -> Vec<String> {
+        (told.iter())
+            .filter(|e| e["event"] == "region")
+            .map(|e| e["to"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let gpsd = Gpsfake::start(folder.path(), &track(-800, 400), port);
+    wait_for(|| regions(&told()).len() == 3);
+    assert_eq!(regions(&told()), ["WORLD", "DE", "FR"]);
+    drop(gpsd);
+    wait_for(|| {
+        let told = told();
+        let last = told.iter().rfind(|e| e["event"] == "health").unwrap();
+        let reasons = last["reasons"].as_array().unwrap();
+        reasons.iter().any(|r| r == "no_position")
+    });
     let pid = unit.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert!(unit.wait().unwrap().success());
-    let text = std::fs::read_to_string(&events).unwrap();
-    let told: Vec<Value> = text
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap())
-        .collect();
-    let regions: Vec<&str> = (told.iter())
-        .filter(|e| e["event"] == "region")
-        .map(|e| e["to"].as_str().unwrap())
-        .collect();
-    assert_eq!(regions, ["WORLD", "DE", "FR"], "{text}");
-    let last = told.iter().rfind(|e| e["event"] == "health").unwrap();
-    let reasons = last["reasons"].as_array().unwrap();
-    assert!(
-        reasons.iter().any(|r| r == "no_position"),
-        "gpsd is gone: {last}"
-    );
+    let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(asked.success() && unit.wait().unwrap().success());
+}
+
+fn wait_for(done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(90), "not in 90 s");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
