@@ -146,9 +146,12 @@ impl RegionFollower {
     /// Reads all packs anew, after the folder changed; the bank in force is replaced if its pack was.
     pub fn reload(&mut self, packs: PackStore) {
         self.packs = packs;
-        self.refused.clear();
+        let refused = std::mem::take(&mut self.refused);
         self.held.clear();
         self.hold_ready();
+        if self.refused.is_empty() && !refused.is_empty() {
+            self.note(Reason::PackRefused, false, "all packs are sound".to_owned());
+        }
         let bank = self.bank_of(self.region);
         if bank.sha256() != self.bank.sha256() {
             self.put(self.region, bank, None);
@@ -228,5 +231,168 @@ impl RegionFollower {
             stands,
             words,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Card;
+    use crate::model::card::Kind;
+    use crate::position::Fix;
+    use crate::region::{Areas, Borders, LocatePlan};
+
+    const METRE: f64 = 1.0 / 111_195.0;
+
+    /// A folder with the shipped packs of some regions.
+    fn packs(regions: &[&str]) -> (tempfile::TempDir, PackStore) {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let folder = tempfile::tempdir().unwrap();
+        for region in regions {
+            let file = format!("{region}.safetensors");
+            std::fs::copy(models.join("packs").join(&file), folder.path().join(&file)).unwrap();
+        }
+        let store = packs_of(&folder);
+        (folder, store)
+    }
+
+    fn follower(packs: PackStore) -> RegionFollower {
+        let subdivided = vec![RegionCode::parse("US").unwrap()];
+        let borders = Borders::new(Areas::default(), subdivided).unwrap();
+        let locator = RegionLocator::new(LocatePlan::default(), borders);
+        RegionFollower::new(locator, packs).unwrap()
+    }
+
+    /// From 2 km before the border at Scheibenhard to 1 km behind it; what came to be in force.
+    fn cross(follower: &mut RegionFollower) -> (Vec<(String, String)>, Vec<Note>) {
+        let (mut changes, mut notes) = (Vec::new(), Vec::new());
+        for second in 0..150 {
+            let latitude = 48.978 + (2_000.0 - f64::from(second) * 20.0) * METRE;
+            let time = Timestamp::from_seconds(f64::from(second));
+            follower.take(&Reading::Fix(Fix::at(time, latitude, 8.157).unwrap()));
+            follower.look(time);
+            let change = follower.change();
+            changes.extend(change.map(|c| (c.region.to_string(), c.bank.region().to_string())));
+            notes.extend(follower.notes());
+        }
+        (changes, notes)
+    }
+
+    fn pairs(changes: &[(String, String)]) -> Vec<(&str, &str)> {
+        (changes.iter())
+            .map(|(region, pack)| (region.as_str(), pack.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn the_next_pack_is_held_ready_and_those_left_behind_are_let_go() {
+        let (folder, store) = packs(&["WORLD", "DE", "FR", "US"]);
+        let mut follower = follower(store);
+        let (changes, notes) = cross(&mut follower);
+        assert_eq!(pairs(&changes), [("DE", "DE"), ("FR", "FR")]);
+        assert_eq!((follower.unready(), notes.len()), (0, 0), "{notes:?}");
+        let ready: Vec<&str> = (follower.ready().iter()).map(|(r, _)| r.as_str()).collect();
+        assert_eq!(ready, ["FR", "DE"]);
+        // The swap needs no file: both were read before the border.
+        std::fs::remove_file(folder.path().join("DE.safetensors")).unwrap();
+        let back = |follower: &mut RegionFollower, second: i32| {
+            let latitude = 48.970 + f64::from(second - 200) * 20.0 * METRE;
+            let time = Timestamp::from_seconds(f64::from(second));
+            follower.take(&Reading::Fix(Fix::at(time, latitude, 8.157).unwrap()));
+            follower.change()
+        };
+        let change = (200..300)
+            .find_map(|second| back(&mut follower, second))
+            .unwrap();
+        assert_eq!(change.bank.region().as_str(), "DE");
+        // Far from France its bank is let go: 20 km on, only DE is near.
+        let change = (300..1_200).find_map(|second| back(&mut follower, second));
+        assert!(change.is_none());
+        assert_eq!(follower.ready().len(), 1);
+    }
+
+    #[test]
+    fn a_region_without_a_pack_is_read_by_its_countrys_or_by_world_and_says_so() {
+        let (_folder, store) = packs(&["WORLD", "DE", "US"]);
+        let mut follower = follower(store);
+        let (changes, notes) = cross(&mut follower);
+        assert_eq!(pairs(&changes), [("DE", "DE"), ("FR", "WORLD")]);
+        assert_eq!(notes.len(), 1);
+        assert_eq!(
+            (notes[0].reason, notes[0].stands),
+            (Reason::FallbackPack, true)
+        );
+        assert_eq!(notes[0].words, "FR has no pack: signs are read by WORLD");
+        for second in 0..10 {
+            let time = Timestamp::from_seconds(1_000.0 + f64::from(second));
+            let fix = Fix::at(time, 37.775 + f64::from(second) * 20.0 * METRE, -122.2);
+            follower.take(&Reading::Fix(fix.unwrap()));
+        }
+        let change = follower.change().unwrap();
+        assert_eq!(
+            (change.region.as_str(), change.bank.region().as_str()),
+            ("US-CA", "US")
+        );
+        let notes: Vec<Note> = follower.notes().collect();
+        assert_eq!(
+            (notes[0].reason, notes[0].stands),
+            (Reason::FallbackPack, false)
+        );
+    }
+
+    #[test]
+    fn a_damaged_pack_is_refused_once_and_a_repaired_one_is_taken() {
+        let (folder, store) = packs(&["WORLD", "DE", "FR"]);
+        let file = folder.path().join("FR.safetensors");
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        let mut follower = follower(store);
+        let (changes, notes) = cross(&mut follower);
+        assert_eq!(pairs(&changes), [("DE", "DE"), ("FR", "WORLD")]);
+        let reasons: Vec<Reason> = notes.iter().map(|n| n.reason).collect();
+        assert_eq!(reasons, [Reason::PackRefused, Reason::FallbackPack]);
+        assert!(
+            notes[0].words.contains("FR.safetensors"),
+            "{}",
+            notes[0].words
+        );
+        std::fs::write(&file, &whole).unwrap();
+        follower.reload(packs_of(&folder));
+        let change = follower.change().unwrap();
+        assert_eq!(
+            (change.region.as_str(), change.bank.region().as_str()),
+            ("FR", "FR")
+        );
+        let fallen: Vec<Reason> = follower
+            .notes()
+            .filter(|n| !n.stands)
+            .map(|n| n.reason)
+            .collect();
+        assert_eq!(fallen, [Reason::PackRefused, Reason::FallbackPack]);
+    }
+
+    fn packs_of(folder: &tempfile::TempDir) -> PackStore {
+        let card = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/encoder.toml");
+        let card = Card::read(&card, Kind::Encoder).unwrap();
+        let dim = card.spec.output.as_ref().unwrap().dim;
+        PackStore::new(folder.path(), &card.spec.sha256, dim)
+    }
+
+    #[test]
+    fn before_the_first_fix_world_is_in_force_and_told() {
+        let (_folder, store) = packs(&["WORLD"]);
+        let mut follower = follower(store);
+        follower.look(Timestamp::ZERO);
+        let notes: Vec<Note> = follower.notes().collect();
+        assert_eq!(
+            (notes[0].reason, notes[0].stands),
+            (Reason::NoPosition, true)
+        );
+        assert!(notes[0].words.contains("WORLD"));
+        assert_eq!(follower.current().0, RegionCode::WORLD);
+        follower.look(Timestamp::from_seconds(100.0));
+        assert_eq!(follower.notes().count(), 0, "told once");
     }
 }

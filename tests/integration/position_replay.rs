@@ -9,12 +9,16 @@ use tsedge::position::{Reading, track};
 use crate::support::{drive, tsedge_ok};
 
 fn replay(video: &Path, track: &Path, more: &[&str]) -> Vec<Value> {
+    let gps = ["--gps", track.to_str().unwrap()];
+    drive_events(video, &[&gps, more].concat())
+}
+
+fn drive_events(video: &Path, more: &[&str]) -> Vec<Value> {
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("events.jsonl");
-    let mut args = vec!["replay".as_ref(), video.as_os_str(), "--gps".as_ref()];
-    args.extend([track.as_os_str(), "--quiet".as_ref(), "--jsonl".as_ref()]);
-    args.push(out.as_os_str());
-    args.extend(more.iter().map(std::ffi::OsStr::new));
+    let mut args = vec!["replay", video.to_str().unwrap(), "--quiet", "--jsonl"];
+    args.push(out.to_str().unwrap());
+    args.extend(more);
     tsedge_ok(args);
     let text = std::fs::read_to_string(out).unwrap();
     text.lines()
@@ -78,6 +82,13 @@ fn a_track_as_nmea_gives_the_events_of_the_gpx() {
     assert_eq!(swap["crossing"]["seen"], true);
     assert!(swap["change"]["classes_gained"].is_u64());
     assert_eq!(from_nmea, from_gpx);
+    // No frame is lost to the swap.
+    let frames = |events: &[Value]| {
+        let last = events.last().unwrap();
+        (last["frames"].clone(), last["lost_frames"].clone())
+    };
+    let fixed = drive_events(&drive.video, &["--region", "DE"]);
+    assert_eq!(frames(&from_gpx), frames(&fixed));
 }
 
 #[test]
