@@ -30,6 +30,7 @@ use crate::frame::view::ViewMonitor;
 use crate::health::Reason;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
+use crate::position::Fix;
 use crate::region::RegionChange;
 use crate::source::camera::{Camera, Shot};
 use crate::units::{RegionCode, Timestamp};
@@ -51,6 +52,7 @@ pub struct Shared {
     /// Ends everything.
     pub stop: Stop,
     next_region: Mutex<Option<RegionChange>>,
+    place: Mutex<Option<Fix>>,
     times: Mutex<StageTimes>,
     frame: AtomicU64,
     fatal: AtomicBool,
@@ -63,6 +65,7 @@ impl Default for Shared {
             board: HealthBoard::default(),
             stop: Stop::default(),
             next_region: Mutex::new(None),
+            place: Mutex::new(None),
             times: Mutex::new(StageTimes::default()),
             frame: AtomicU64::new(0),
             fatal: AtomicBool::new(false),
@@ -74,6 +77,11 @@ impl Shared {
     /// Puts a region in force from the next frame on; a newer one replaces one that still waits.
     pub fn swap_region(&self, change: RegionChange) {
         *lock(&self.next_region) = Some(change);
+    }
+
+    /// Tells the recognition where the car is, for the way it drives; the newest fix counts.
+    pub fn place(&self, fix: Fix) {
+        *lock(&self.place) = Some(fix);
     }
 
     /// Time by stage so far.
@@ -321,6 +329,9 @@ impl Recogniser {
         let start = clock.now();
         shared.frame.store(frame.index, Ordering::Relaxed);
         self.recognition.begin();
+        if let Some(fix) = lock(&shared.place).take() {
+            self.recognition.position(fix.time, fix.position_deg());
+        }
         self.swap(shared, frame.time, clock);
         let view = self.view.look(frame);
         for reason in [

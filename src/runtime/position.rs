@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::live::Shared;
 use crate::clock::Clock;
 use crate::health::Reason;
-use crate::position::{PositionSource, Told};
+use crate::position::{PositionSource, Reading, Told};
 use crate::region::RegionFollower;
 
 /// The pause when the receiver has nothing to say.
@@ -39,7 +39,12 @@ fn run(
     let board = &shared.board;
     while !shared.stop.is_stopped() {
         match source.poll(clock) {
-            Told::Reading(reading) => follower.take(&reading),
+            Told::Reading(reading) => {
+                if let Reading::Fix(fix) = reading {
+                    shared.place(fix);
+                }
+                follower.take(&reading);
+            }
             Told::Quiet => {
                 shared.stop.wait(PAUSE);
             }
