@@ -42,6 +42,7 @@ def add(commands) -> None:
     step = steps.add_parser("separation", help="how trained weights part the classes (t-SNE)")
     step.add_argument("--pack", type=Path, default=PACK)
     step.add_argument("--runs", type=Path, nargs="*", default=[], help="folders with model.pt")
+    step.add_argument("--cap", type=int, default=6, help="test crops of each region and class")
     step.add_argument("--device", default="cpu")
     step.add_argument("--out", type=Path, default=RESULTS / "figures")
     step = steps.add_parser("confusions", help="a page of the commonest errors, with their crops")
@@ -69,7 +70,8 @@ def act(chosen: argparse.Namespace) -> None:
     elif chosen.step == "separation":
         from . import separation
 
-        separation.make(chosen.pack, chosen.runs, chosen.device, chosen.out)
+        found = separation.make(chosen.pack, chosen.runs, chosen.device, chosen.cap, chosen.out)
+        print(found)
     elif chosen.step == "confusions":
         from . import confusions
 

@@ -4,13 +4,9 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-import matplotlib.pyplot as plt
 import numpy as np
 
-from . import metrics, pictures, protocols
+from . import charts, metrics, pictures, protocols
 from .benchmark import Benchmark, load
 
 BASELINE = "ft"
@@ -49,7 +45,8 @@ def heat_map(rows, strategy, benchmark, file: Path) -> None:
     cells = region_matrix(rows, strategy, benchmark)
     present = np.flatnonzero(~np.isnan(cells).all(1))
     cells, trained = cells[present], [benchmark.regions[i] for i in present]
-    figure, axis = plt.subplots(figsize=(6, 1.2 + 0.45 * len(trained)), layout="constrained")
+    figure = charts.new(6, 1.2 + 0.45 * len(trained))
+    axis = figure.subplots()
     axis.imshow(cells, vmin=0, vmax=100, cmap="viridis", aspect="auto")
     for (i, j), value in np.ndenumerate(cells):
         if not np.isnan(value):
@@ -60,12 +57,12 @@ def heat_map(rows, strategy, benchmark, file: Path) -> None:
     axis.set_xlabel("tested on")
     axis.set_ylabel("trained on")
     axis.set_title(f"{strategy}: top-1, %", fontsize=10)
-    figure.savefig(file, metadata={"Date": None})
-    plt.close(figure)
+    charts.save(figure, file)
 
 
 def alpha_curve(rows, file: Path) -> None:
-    figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
+    figure = charts.new(5, 3.4)
+    axis = figure.subplots()
     for row in rows:
         alphas = [p["alpha"] for p in row["curve"]]
         for name, style in (("validation_home", "--"), ("validation_abroad", "-")):
@@ -74,8 +71,7 @@ def alpha_curve(rows, file: Path) -> None:
     axis.set_xlabel("alpha (0: zero-shot, 1: fine-tuned)")
     axis.set_ylabel("validation top-1, %")
     axis.legend(fontsize=7)
-    figure.savefig(file, metadata={"Date": None})
-    plt.close(figure)
+    charts.save(figure, file)
 
 
 def comparison(rows, shown, benchmark) -> str:
