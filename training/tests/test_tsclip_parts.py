@@ -6,6 +6,7 @@ import torch
 
 from tsedge_training.tsclip import (
     drift,
+    learn,
     merge,
     metrics,
     parts,
@@ -112,6 +113,20 @@ def test_losses_are_lower_for_the_right_labels(aligned):
     embeddings = model.embed(features)
     for loss in strategies.LOSSES.values():
         assert loss(model, embeddings, labels) < loss(model, embeddings, labels.roll(1)) - 0.5
+
+
+def test_every_weight_learns_at_the_rate_of_its_depth():
+    strategy = strategies.STRATEGIES["ft"]
+    sentences = Sentences(np.eye(4, dtype=np.float32), np.arange(4))
+    model = SignModel(vit.ViT(32, vit.TINY), vit.TINY.dim, sentences, 4)
+    groups = learn.parameter_groups(model, strategy)
+    rate = {id(p): g["rate"] for g in groups for p in g["params"]}
+    assert len(rate) == sum(len(g["params"]) for g in groups) == len(list(model.parameters()))
+    tower = model.tower
+    assert rate[id(model.text.weight)] == strategy.head_rate
+    assert rate[id(tower.proj.weight)] == rate[id(tower.blocks[1].fc1.weight)] == 1e-4
+    assert rate[id(tower.blocks[0].fc1.weight)] == pytest.approx(0.8e-4)
+    assert rate[id(tower.patch.weight)] == rate[id(tower.pos)] == pytest.approx(0.64e-4)
 
 
 def test_predictions_survive_packing(rng):

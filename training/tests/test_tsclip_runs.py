@@ -1,8 +1,10 @@
 """The debug twins: every strategy and protocol, on pictures made here and a tiny tower."""
 
+import argparse
 import csv
 import json
 import re
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 
 from tsedge_training.tsclip import (
     benchmark,
+    cli,
     confusions,
     figures,
     matrix,
@@ -167,6 +170,15 @@ def test_kept_weights_are_judged_again_without_training(world, tmp_path, strateg
     (first,), (again,) = (list(run.run(world, task, short, 0, tmp_path)) for _ in range(2))
     assert again["seconds"] == first["seconds"]
     assert again["home"]["top1"] == pytest.approx(first["home"]["top1"], abs=3)
+
+
+def test_shards_share_the_work():
+    plan = list(matrix.planned(["out-*"], ["ft", "lp"], 2))
+    parts = [cli._shard(f"{i}/3") for i in range(3)]
+    shared = [list(islice(plan, first, None, step)) for first, step in parts]
+    assert sorted(map(str, plan)) == sorted(str(x) for part in shared for x in part)
+    with pytest.raises(argparse.ArgumentTypeError, match="3/3"):
+        cli._shard("3/3")
 
 
 def test_a_name_that_is_no_task_is_refused():

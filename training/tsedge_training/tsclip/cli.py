@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 
 from . import benchmark
@@ -34,6 +35,7 @@ def add(commands) -> None:
     step.add_argument("--workers", type=int, default=0, help="processes that make views")
     step.add_argument("--cap", type=int, help="test crops of each region and class, at most")
     step.add_argument("--drift", action="store_true", help="also judge changed crops (task all)")
+    step.add_argument("--shard", type=_shard, default=(0, 1), help="every N-th run from I on: I/N")
     step.add_argument("--debug", action="store_true", help="a tiny tower with random weights")
     step = steps.add_parser("figures", help="charts and tables of results")
     step.add_argument("--results", type=Path, nargs="+", required=True)
@@ -91,6 +93,13 @@ def _check(folder: Path) -> None:
     )
 
 
+def _shard(text: str) -> tuple[int, int]:
+    first, step = map(int, text.split("/"))
+    if not 0 <= first < step:
+        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N - 1")
+    return first, step
+
+
 def _run(chosen: argparse.Namespace) -> None:
     import torch
 
@@ -102,4 +111,6 @@ def _run(chosen: argparse.Namespace) -> None:
     torch.set_num_threads(chosen.threads)
     shared = matrix.world(chosen.pack, chosen.device, chosen.workers, chosen.cap, chosen.drift)
     plan = matrix.planned(chosen.tasks.split(","), chosen.strategies.split(","), chosen.seeds)
+    first, step = chosen.shard
+    plan = islice(plan, first, None, step)
     matrix.go(shared, plan, chosen.results, chosen.runs, chosen.images, chosen.debug)

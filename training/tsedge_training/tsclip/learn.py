@@ -63,7 +63,7 @@ class _Views(torch.utils.data.IterableDataset):
 def parameter_groups(model: torch.nn.Module, strategy) -> list[dict]:
     """A ViT's lower blocks learn slower by `layer_decay` each, the text side by `head_rate`."""
     depth = len(getattr(getattr(model, "tower", model), "blocks", ()))
-    groups = []
+    groups = {}
     for name, parameter in model.named_parameters():
         rate = strategy.learning_rate
         if name.startswith("text."):
@@ -73,8 +73,11 @@ def parameter_groups(model: torch.nn.Module, strategy) -> list[dict]:
         elif depth and "proj" not in name and "ln_post" not in name:
             rate *= strategy.layer_decay**depth
         decay = strategy.weight_decay if parameter.ndim > 1 else 0.0
-        groups.append({"params": [parameter], "lr": rate, "rate": rate, "weight_decay": decay})
-    return groups
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": members, "lr": rate, "rate": rate, "weight_decay": decay}
+        for (rate, decay), members in groups.items()
+    ]
 
 
 def train(

@@ -1,7 +1,7 @@
 """One task by one strategy and seed: prepare, train, judge; the result as rows of figures."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class World:
     cap: int | None = None
     drift: bool = False
     log: Callable[[str], None] = print
+    aligned: dict = field(default_factory=dict)  # states of zero_shot, by size
 
 
 @torch.inference_mode()
@@ -62,9 +63,14 @@ def zero_shot(world: World, strategy: Strategy) -> SignModel:
         tower, dim = weights.tower(strategy.size_px), vit.B16.dim
     model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
     model.to(world.device).eval()
+    made = (strategy.size_px, strategy.tiny)
+    if made in world.aligned:
+        model.load_state_dict(world.aligned[made])
+        return model
     rows = protocols.thinned(protocols.drawn(world.pictures), world.pictures, ALIGNED_PER_CLASS)
     features = forward(world, model.features, rows, strategy.size_px)
     align(model, features, labels_of(world, rows))
+    world.aligned[made] = {k: v.clone() for k, v in model.state_dict().items()}
     return model
 
 
