@@ -287,6 +287,13 @@ fn the_report_is_well_formed_and_complete() {
         "detect",
         &"ab".repeat(32),
         "Unknown signs",
+        "limits in km/h, before in mph",
+        "the limit in force expired",
+        "2 tracks read anew, 1 named otherwise",
+        "track 7: Speed limit 60 → unknown sign",
+        "1 class gained",
+        "42 µs",
+        "pack DE",
     ] {
         assert!(html.contains(part), "{part} is missing");
     }

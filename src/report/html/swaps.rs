@@ -72,7 +72,8 @@ fn changes(out: &mut impl Write, change: &SwapChange) -> io::Result<()> {
     match change.tracks {
         0 => lines.push("no sign in sight".to_owned()),
         n => lines.push(format!(
-            "{n} tracks read anew, {} named otherwise",
+            "{} read anew, {} named otherwise",
+            counted(n as usize, "track", "tracks"),
             change.renamed.len()
         )),
     }
@@ -98,9 +99,13 @@ fn classes(what: &str, classes: &[std::sync::Arc<ClassInfo>]) -> Option<String> 
         n => format!(" and {n} more"),
     };
     (!named.is_empty()).then(|| {
-        let count = classes.len();
-        format!("{count} classes {what}: {}{more}", named.join(", "))
+        let count = counted(classes.len(), "class", "classes");
+        format!("{count} {what}: {}{more}", named.join(", "))
     })
+}
+
+fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn name(naming: &Naming) -> &str {
