@@ -123,7 +123,7 @@ impl Drive {
                 to: region(here),
                 pack: region(here),
                 pack_version: "1".into(),
-                pack_sha256: "00".into(),
+                pack_sha256: format!("{here} 00").into(),
                 position_deg: Some(position),
                 crossing: None,
                 change: (index > 0).then(|| Arc::new(change())),
