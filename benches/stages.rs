@@ -5,18 +5,22 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tsedge::config::{ConfigFile, Plan};
 use tsedge::detect::{Detection, Detections, Detector};
+use tsedge::event::{ClassInfo, Family};
 use tsedge::frame::resample::{Chroma, Resampler, Target};
 use tsedge::frame::{Frame, PixelFormat};
 use tsedge::model::OnnxRuntime;
 use tsedge::recognise::Encoder;
-use tsedge::region::PackStore;
+use tsedge::region::bank::Calibration;
+use tsedge::region::pack::Prototypes;
+use tsedge::region::{Pack, PackStore};
 use tsedge::track::{TrackPlan, Tracker};
-use tsedge::units::{BoxPx, Timestamp};
+use tsedge::units::{BoxPx, RegionCode, Timestamp};
 
 fn frame(width: u32, height: u32) -> Frame {
     let mut frame = Frame::default();
@@ -139,5 +143,58 @@ fn networks(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, resample, track, networks);
+/// A pack of so many prompts, as the encoder's rows would lie: at random.
+fn pack_of(prompts: usize, classes: usize, dim: usize) -> Pack {
+    let mut state = 1_u32;
+    let mut rows = ndarray::Array2::from_shape_fn((prompts, dim), |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    });
+    for mut row in rows.rows_mut() {
+        let length = row.dot(&row).sqrt();
+        row /= length;
+    }
+    let class = |c: usize| ClassInfo {
+        key: format!("class_{c}"),
+        national_code: None,
+        family: Family::Prohibition,
+        value: None,
+        unit: None,
+        label_en: String::new(),
+        label_local: String::new(),
+    };
+    Pack {
+        region: RegionCode::WORLD,
+        version: String::new(),
+        encoder_sha256: String::new(),
+        classes: (0..classes).map(class).collect(),
+        calibration: Calibration {
+            scale: 15.0,
+            bias: BTreeMap::new(),
+            min_probability: 0.5,
+            min_probability_of: BTreeMap::new(),
+            min_cosine: 0.2,
+        },
+        text: Prototypes {
+            rows,
+            class_of: (0..prompts).map(|i| (i % classes) as u16).collect(),
+        },
+        image: Prototypes::none(dim),
+        rules: None,
+        notes: BTreeMap::new(),
+    }
+}
+
+fn matching(c: &mut Criterion) {
+    for (prompts, classes) in [(1_000, 100), (100_000, 1_000)] {
+        let pack = pack_of(prompts, classes, 192);
+        let bank = pack.bank("").unwrap();
+        let embedding = pack.text.rows.row(prompts / 2);
+        c.bench_function(&format!("match/{prompts} prompts of 192"), |b| {
+            b.iter(|| bank.classify(embedding, 0.0).probability);
+        });
+    }
+}
+
+criterion_group!(benches, resample, track, matching, networks);
 criterion_main!(benches);

@@ -19,6 +19,7 @@ use crate::model::card::Kind;
 use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
 use crate::region::LocatePlan;
+use crate::region::sign::{Signatures, Trust};
 use crate::units::RegionCode;
 
 /// A configuration file; every key may be left out.
@@ -39,6 +40,8 @@ pub struct ConfigFile {
     pub region: RegionConfig,
     /// The camera (`tsedge run`).
     pub camera: Option<CameraConfig>,
+    /// Whose packs are believed.
+    pub packs: PacksConfig,
     /// The CAN bus (`tsedge run`).
     pub can: Option<CanConfig>,
     /// A serial line (`tsedge run`).
@@ -100,6 +103,16 @@ pub struct RecogniseConfig {
     pub min_side_px: Option<f32>,
 }
 
+/// `[packs]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PacksConfig {
+    /// `required` or `optional`, which is the default.
+    pub signatures: Option<Signatures>,
+    /// Minisign public keys in base64: the second line of a `.pub` file.
+    pub public_keys: Option<Vec<String>>,
+}
+
 impl ConfigFile {
     /// Reads a file; the error names line and column.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -139,6 +152,8 @@ impl ConfigFile {
         );
         put(&mut self.recognise.min_side_px, other.recognise.min_side_px);
         put(&mut self.region.fixed, other.region.fixed);
+        put(&mut self.packs.signatures, other.packs.signatures);
+        put(&mut self.packs.public_keys, other.packs.public_keys);
     }
 }
 
@@ -157,6 +172,8 @@ pub struct Plan {
     pub encoder: Card,
     /// Folder of region packs.
     pub packs: PathBuf,
+    /// Whose packs are believed.
+    pub trust: Trust,
     /// How frames are put before the detector.
     pub detect: DetectPlan,
     /// Tracking, encoding, confirming.
@@ -172,10 +189,7 @@ pub struct Plan {
 impl Plan {
     /// Resolves a configuration; the error names the key or file and what would be right.
     pub fn resolve(config: &ConfigFile) -> anyhow::Result<Self> {
-        let folder = || match &config.models.folder {
-            Some(folder) => Ok(folder.clone()),
-            None => usual_models_folder(),
-        };
+        let folder = || models_folder(config.models.folder.as_deref());
         let or_in_folder = |given: &Option<PathBuf>, name: &str| match given {
             Some(path) => Ok(path.clone()),
             None => folder().map(|f| f.join(name)),
@@ -194,6 +208,9 @@ impl Plan {
         }
         config.position.check()?;
         let region = config.region.start()?;
+        let keys = config.packs.public_keys.clone().unwrap_or_default();
+        let trust = Trust::new(config.packs.signatures.unwrap_or_default(), &keys)
+            .context("packs.public_keys")?;
         let providers = (config.runtime.providers.clone()).unwrap_or_else(|| vec![Provider::Cpu]);
         if providers.is_empty() {
             bail!("runtime.providers is empty: name at least `cpu`");
@@ -219,6 +236,7 @@ impl Plan {
             detector,
             encoder,
             packs,
+            trust,
             detect,
             recognition,
             region,
@@ -254,6 +272,11 @@ fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan
         nms_iou: of_card.nms_iou,
     };
     Ok((plan, start))
+}
+
+/// The folder given, or one of the usual places.
+pub fn models_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+    given.map_or_else(usual_models_folder, |folder| Ok(folder.to_owned()))
 }
 
 /// `TSEDGE_MODELS`, `models` here or beside the program, or the system's.
@@ -357,6 +380,8 @@ mod tests {
                 "[recognise]\ncrops_per_frame = 0",
                 "recognise.crops_per_frame is 0",
             ),
+            ("[packs]\nsignatures = 'required'", "packs.public_keys"),
+            ("[packs]\npublic_keys = ['x']", "public key `x`"),
             ("[models]\nencoder = 'none.toml'", "none.toml: No such file"),
         ] {
             let error = resolve(text).unwrap_err();

@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     Cameras(cmd::cameras::Args),
     Check(cmd::check::Args),
+    Adapt(cmd::adapt::Args),
+    Region(cmd::region::Args),
     Replay(Box<cmd::replay::Args>),
     Run(cmd::run::Args),
     Simulate(cmd::simulate::Args),
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::Check(args) => cmd::check::run(&args),
+        Command::Adapt(args) => cmd::adapt::run(&args),
+        Command::Region(args) => cmd::region::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Run(args) => cmd::run::run(&args),
         Command::Simulate(args) => cmd::simulate::run(&args),

@@ -165,6 +165,9 @@ impl Recognition {
     /// Puts another region in force, before the frame `frame` at `time` is looked at: live tracks are
     /// matched again from the embeddings they hold, so that no event of the frame speaks of the old bank.
     pub fn swap_region(&mut self, (time, frame): (Timestamp, u64), next: RegionChange) {
+        // A newer pack of the same region leaves its limit in force.
+        let same_law =
+            self.region == next.region && self.bank.road_rules() == next.bank.road_rules();
         let from = std::mem::replace(&mut self.region, next.region);
         let old = std::mem::replace(&mut self.bank, next.bank);
         let region_at = self.events.len();
@@ -180,8 +183,10 @@ impl Recognition {
             ..SwapChange::default()
         };
         let told = self.events.len();
-        let rules = self.bank.road_rules();
-        (self.advisor).region((time, frame), self.region, rules, &mut self.events);
+        if !same_law {
+            let rules = self.bank.road_rules();
+            (self.advisor).region((time, frame), self.region, rules, &mut self.events);
+        }
         change.advice_expired = (self.events[told..].iter())
             .any(|e| matches!(e, Event::SpeedLimit(a) if a.state == AdviceState::Expired));
         for slot in 0..self.evidence.len() {

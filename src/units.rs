@@ -177,7 +177,7 @@ impl fmt::Display for SpeedUnit {
 pub struct TrackId(pub u32);
 
 /// ISO 3166-1 alpha-2 country or ISO 3166-2 subdivision, or `WORLD`; upper case, at most 6 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegionCode {
     bytes: [u8; 6],
     len: u8,

@@ -9,7 +9,7 @@ use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::recognise::Encoder;
-use crate::region::pack;
+use crate::region::PackStore;
 use crate::source::v4l2::{self, CameraPlan};
 
 /// Checks configuration, models, packs and outputs, and tells all faults at once.
@@ -114,15 +114,13 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
 /// Every pack in the folder: a damaged one would be refused at the border.
 fn check_packs(plan: &Plan, found: &mut Findings) {
     let mut good = 0;
-    let files = std::fs::read_dir(&plan.packs).into_iter().flatten();
-    for file in files.filter_map(Result::ok) {
-        let path = file.path();
-        if path.extension().is_some_and(|e| e == "safetensors") {
-            let dim = plan.encoder.spec.output.as_ref().map_or(0, |o| o.dim);
-            match pack::read(&path, &plan.encoder.spec.sha256, dim) {
-                Ok(_) => good += 1,
-                Err(e) => found.faults.push(e.to_string()),
-            }
+    let dim = plan.encoder.spec.output.as_ref().map_or(0, |o| o.dim);
+    let store = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, dim);
+    let store = store.with_trust(plan.trust.clone());
+    for region in store.regions().unwrap_or_default() {
+        match store.read(&store.path_of(region), region) {
+            Ok(_) => good += 1,
+            Err(e) => found.faults.push(e.to_string()),
         }
     }
     let folder = plan.packs.display();

@@ -1,7 +1,9 @@
 //! Subcommands: one file each, with its arguments and what it does.
 
+pub mod adapt;
 pub mod cameras;
 pub mod check;
+pub mod region;
 pub mod replay;
 pub mod run;
 pub mod simulate;

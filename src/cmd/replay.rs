@@ -18,6 +18,7 @@ use crate::position::track;
 use crate::recognise::Encoder;
 use crate::region::{PackStore, RegionFollower};
 use crate::report::annotate::AnnotatedVideo;
+use crate::report::collect::{CollectPlan, Collector, source_name};
 use crate::report::html::{HtmlReport, Ingredient, ReportInfo, StageSamples};
 use crate::report::{FrameSink, summary_text};
 use crate::runtime::replay::Drive;
@@ -59,6 +60,12 @@ pub struct Args {
     /// Write a report to look at: one HTML file.
     #[arg(long, value_name = "HTML")]
     report: Option<PathBuf>,
+    /// Keep crops of signs the model was unsure of in this folder, for labelling.
+    #[arg(long, value_name = "DIR")]
+    collect: Option<PathBuf>,
+    /// The folder's pictures take at most so many megabytes.
+    #[arg(long, value_name = "MB", default_value_t = 100, requires = "collect")]
+    collect_mb: u64,
     /// A sound file from the same camera, to read one that has lost its index.
     #[arg(long, value_name = "MP4")]
     like: Option<PathBuf>,
@@ -132,8 +139,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let source = source::open(&args.file, &options)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
-    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
+    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
+        .with_trust(plan.trust.clone());
     let bank = packs.best(plan.region)?;
+    let refused = packs.take_refusals();
+    let banks = vec![std::sync::Arc::clone(&bank)];
     let drive = match &args.gps {
         None => None,
         Some(path) => Some(Drive {
@@ -147,12 +157,16 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let info = report_info(args, &plan);
     let mut html = (args.report.as_deref().map(|p| HtmlReport::create(p, info))).transpose()?;
     let mut video = (args.annotate.as_deref()).map(|p| AnnotatedVideo::create(p, source.info()));
+    let mut collector = (args.collect.as_deref())
+        .map(|folder| collector(folder, args, &plan, &banks))
+        .transpose()?;
     let bar = progress_bar(source.as_ref(), args.quiet);
     let frame_px = (source.info().width_px, source.info().height_px);
     let duration = source.info().duration;
     let mut sinks: Vec<&mut dyn FrameSink> = Vec::new();
     sinks.extend(html.as_mut().map(|s| s as &mut dyn FrameSink));
     sinks.extend(video.as_mut().map(|s| s as &mut dyn FrameSink));
+    sinks.extend(collector.as_mut().map(|s| s as &mut dyn FrameSink));
     let result = replay(
         ReplayJob {
             source,
@@ -160,6 +174,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             recognition: Recognition::new(plan.recognition, encoder, bank),
             region: plan.region,
             drive,
+            refused,
             outputs: outputs(args, &bar)?,
             sinks,
         },
@@ -179,6 +194,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let stages = result.times.summary();
     if let Some(video) = video {
         video.finish()?;
+    }
+    if let (Some(collector), Some(folder)) = (collector, &args.collect) {
+        let crops = collector.finish()?;
+        if !args.quiet {
+            eprintln!("{crops} crops to label: {}", folder.display());
+        }
     }
     if let Some(html) = html {
         let latency: Vec<(&str, Vec<f32>)> = (Stage::ALL.iter())
@@ -219,6 +240,27 @@ fn outcome(result: &ReplayResult) -> anyhow::Result<Outcome> {
         Outcome::Done
     } else {
         Outcome::DataLost
+    })
+}
+
+fn collector(
+    folder: &Path,
+    args: &Args,
+    plan: &Plan,
+    banks: &[std::sync::Arc<crate::region::RegionBank>],
+) -> anyhow::Result<Collector> {
+    let mut classes: Vec<String> = Vec::new();
+    for class in banks.iter().flat_map(|bank| bank.classes()) {
+        if !classes.contains(&class.key) {
+            classes.push(class.key.clone());
+        }
+    }
+    Collector::create(CollectPlan {
+        folder: folder.to_owned(),
+        budget_bytes: args.collect_mb * 1_000_000,
+        context: plan.encoder.spec.input.context.unwrap_or_default(),
+        source: source_name(&args.file),
+        classes,
     })
 }
 

@@ -23,9 +23,10 @@ use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
-use crate::region::{PackStore, RegionFollower};
+use crate::region::{PackStore, PackWatcher, RegionFollower};
 use crate::runtime::camera::PlayedFile;
 use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
+use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
 use crate::source::camera::Camera;
 use crate::source::v4l2::{CameraPlan, V4l2Camera};
@@ -99,8 +100,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let camera = camera(args, &config, &clock)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
-    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim());
+    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
+        .with_trust(plan.trust.clone());
     let bank = packs.best(plan.region)?;
+    tell_refused(&shared, &packs.take_refusals());
+    let watched = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
+        .with_trust(plan.trust.clone());
     let smaller = DetectPlan {
         long_side_px: (plan.detect.long_side_px as f64 * SMALLER_PICTURE) as usize,
         ..plan.detect
@@ -114,6 +119,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         .collect::<Result<_, _>>()?;
     log::info!("{}; region {}", camera.description(), plan.region);
     let position = position(&config, &plan, packs, &shared, &clock)?;
+    let fixed = position.is_none().then_some(plan.region);
+    watch_packs(PackWatcher::new(watched), Arc::clone(&shared), fixed)?;
     let outputs = outputs(&config, &shared.progress)?;
     let job = LiveJob {
         camera,

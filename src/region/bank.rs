@@ -6,18 +6,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayView1};
-use serde::Deserialize;
+use ndarray::{ArrayView1, ArrayView2};
+use serde::{Deserialize, Serialize};
 
+use super::rows::Rows;
 use super::rules::Rules;
 use crate::event::{Candidate, ClassInfo, Family, Naming};
 use crate::units::{RegionCode, SpeedUnit};
 
-/// A pack may name at most so many classes.
+/// A pack may name at most so many classes: their cosines are held on the stack.
 pub const MAX_CLASSES: usize = 1024;
 
 /// From cosines to decisions.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// Logit per unit of cosine: the inverse of the temperature.
@@ -41,6 +42,15 @@ struct Rule {
     min_probability: f32,
 }
 
+/// What a bank was made from.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub region: RegionCode,
+    pub version: Arc<str>,
+    pub sha256: Arc<str>,
+    pub rules: Rules,
+}
+
 /// One region's signs; see the module.
 #[derive(Debug, Clone)]
 pub struct RegionBank {
@@ -51,11 +61,10 @@ pub struct RegionBank {
     rules: Vec<Rule>,
     /// Classes in the order of their keys.
     by_key: Vec<u16>,
-    rows: Array2<f32>,
-    class_of: Vec<u16>,
+    road_rules: Arc<Rules>,
+    rows: Rows,
     scale: f32,
     min_cosine: f32,
-    road_rules: Arc<Rules>,
 }
 
 /// What an embedding was matched to.
@@ -72,13 +81,13 @@ pub struct Match {
 }
 
 impl RegionBank {
-    /// From checked parts: `class_of[i]` is the class of row `i`, rows are unit length.
+    /// From checked parts: every class index of `rows` is below `classes.len()`, rows are unit length.
     pub(super) fn new(
-        (region, version, sha256): (RegionCode, Arc<str>, Arc<str>),
+        identity: Identity,
         classes: Vec<ClassInfo>,
         calibration: &Calibration,
-        rows: Array2<f32>,
-        class_of: Vec<u16>,
+        rows: &[(ArrayView2<'_, f32>, &[u16])],
+        dim: usize,
     ) -> Self {
         let rules = classes
             .iter()
@@ -95,29 +104,17 @@ impl RegionBank {
             key(a).cmp(key(b))
         });
         Self {
-            region,
-            version,
-            sha256,
             by_key,
+            region: identity.region,
+            version: identity.version,
+            sha256: identity.sha256,
+            road_rules: Arc::new(identity.rules),
+            rows: Rows::new(rows, classes.len(), dim),
             classes: classes.into_iter().map(Arc::new).collect(),
             rules,
-            rows,
-            class_of,
             scale: calibration.scale,
             min_cosine: calibration.min_cosine,
-            road_rules: Arc::default(),
         }
-    }
-
-    /// The same with a region's rules of the road.
-    pub(super) fn with_road_rules(mut self, rules: Rules) -> Self {
-        self.road_rules = Arc::new(rules);
-        self
-    }
-
-    /// The region's rules of the road; the defaults where the pack has none.
-    pub fn road_rules(&self) -> &Arc<Rules> {
-        &self.road_rules
     }
 
     /// The region it was made for.
@@ -163,30 +160,39 @@ impl RegionBank {
         self.by_key.binary_search_by(|n| at(n).cmp(key)).is_ok()
     }
 
+    /// The region's rules of the road; the defaults where the pack has none.
+    pub fn road_rules(&self) -> &Arc<Rules> {
+        &self.road_rules
+    }
+
     /// Embedding rows.
     pub fn rows(&self) -> usize {
-        self.rows.nrows()
+        self.rows.count()
     }
 
     /// Length of an embedding.
     pub fn dim(&self) -> usize {
-        self.rows.ncols()
+        self.rows.dim()
     }
 
-    /// Matches a unit-length embedding; other lengths of vector match nothing.
+    /// Matches an embedding of unit length; anything else matches nothing.
     ///
     /// `relief` lowers every class's least probability: 0 for a single look, more for evidence that
     /// has agreed with itself for long.
     pub fn classify(&self, embedding: ArrayView1<'_, f32>, relief: f32) -> Match {
         let mut cosine = [f32::NEG_INFINITY; MAX_CLASSES];
         let cosine = &mut cosine[..self.classes.len()];
-        if embedding.len() == self.dim() {
-            for (row, class) in self.rows.outer_iter().zip(&self.class_of) {
-                let best = &mut cosine[usize::from(*class)];
-                *best = best.max(row.dot(&embedding));
-            }
+        if let Some(embedding) = embedding.as_slice() {
+            self.rows.best_of_classes(embedding, cosine);
         }
         self.decide(cosine, relief)
+    }
+
+    /// The best cosine of each class; minus infinity for all where nothing can match.
+    pub(super) fn class_cosines(&self, embedding: &[f32]) -> Vec<f32> {
+        let mut cosines = vec![f32::NEG_INFINITY; self.classes.len()];
+        self.rows.best_of_classes(embedding, &mut cosines);
+        cosines
     }
 
     fn decide(&self, cosine: &[f32], relief: f32) -> Match {
@@ -272,17 +278,22 @@ mod tests {
             min_probability_of: BTreeMap::new(),
             min_cosine: 0.5,
         };
-        let identity = Array2::from_shape_fn((4, 4), |(i, j)| if i == j { 1.0 } else { 0.0 });
+        let rows = ndarray::Array2::eye(4);
         RegionBank::new(
-            (RegionCode::WORLD, "1".into(), "".into()),
+            Identity {
+                region: RegionCode::WORLD,
+                version: "1".into(),
+                sha256: "".into(),
+                rules: Rules::default(),
+            },
             vec![
                 class("stop", Family::Priority),
                 class("yield", Family::Priority),
                 class("leaves", Family::Background),
             ],
             &calibration,
-            identity,
-            vec![0, 0, 1, 2],
+            &[(rows.view(), &[0, 0, 1, 2])],
+            4,
         )
     }
 

@@ -158,6 +158,21 @@ impl RegionFollower {
         }
     }
 
+    /// A newer pack of a region is there: it is used wherever that region's pack is.
+    pub fn renew(&mut self, bank: Arc<RegionBank>) {
+        let of = bank.region();
+        self.refused.retain(|region| *region != of);
+        self.packs.renew(Arc::clone(&bank));
+        for (region, held) in &mut self.held {
+            if *region == of || held.region() == of {
+                *held = Arc::clone(&bank);
+            }
+        }
+        if self.region == of || self.bank.region() == of {
+            self.put(self.region, bank, None);
+        }
+    }
+
     fn enter(&mut self, entered: Entered) {
         let region = entered.region;
         let held = self.held.iter().find(|(held, _)| *held == region);
@@ -213,7 +228,14 @@ impl RegionFollower {
     fn bank_of(&mut self, region: RegionCode) -> Arc<RegionBank> {
         for candidate in [region, region.country(), RegionCode::WORLD] {
             match self.packs.exact(candidate) {
-                Ok(Some(bank)) => return bank,
+                Ok(Some(bank)) => {
+                    // The pack before stands in for a refused one.
+                    for error in self.packs.take_refusals() {
+                        self.refused.push(candidate);
+                        self.note(Reason::PackRefused, true, error.to_string());
+                    }
+                    return bank;
+                }
                 Ok(None) => {}
                 Err(error) if !self.refused.contains(&candidate) => {
                     self.refused.push(candidate);

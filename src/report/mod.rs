@@ -1,6 +1,8 @@
 //! What a person looks at after a replay: the HTML report and the annotated video.
 
+pub mod adapt;
 pub mod annotate;
+pub mod collect;
 pub mod html;
 
 use std::fmt::Write as _;

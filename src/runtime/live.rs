@@ -31,7 +31,7 @@ use crate::health::Reason;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::position::Fix;
-use crate::region::RegionChange;
+use crate::region::{RegionBank, RegionChange};
 use crate::source::camera::{Camera, Shot};
 use crate::units::{RegionCode, Timestamp};
 
@@ -52,6 +52,7 @@ pub struct Shared {
     /// Ends everything.
     pub stop: Stop,
     next_region: Mutex<Option<RegionChange>>,
+    renewed: Mutex<Vec<Arc<RegionBank>>>,
     place: Mutex<Option<Fix>>,
     times: Mutex<StageTimes>,
     frame: AtomicU64,
@@ -65,6 +66,7 @@ impl Default for Shared {
             board: HealthBoard::default(),
             stop: Stop::default(),
             next_region: Mutex::new(None),
+            renewed: Mutex::new(Vec::new()),
             place: Mutex::new(None),
             times: Mutex::new(StageTimes::default()),
             frame: AtomicU64::new(0),
@@ -82,6 +84,16 @@ impl Shared {
     /// Tells the recognition where the car is, for the way it drives; the newest fix counts.
     pub fn place(&self, fix: Fix) {
         *lock(&self.place) = Some(fix);
+    }
+
+    /// A newer pack is there, for whoever knows the region in force.
+    pub fn renew(&self, bank: Arc<RegionBank>) {
+        lock(&self.renewed).push(bank);
+    }
+
+    /// Takes the newer packs.
+    pub fn take_renewed(&self) -> Vec<Arc<RegionBank>> {
+        std::mem::take(&mut *lock(&self.renewed))
     }
 
     /// Time by stage so far.

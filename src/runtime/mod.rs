@@ -5,6 +5,7 @@ pub mod camera;
 pub mod live;
 pub mod mailbox;
 pub mod outputs;
+pub mod packs;
 pub mod position;
 pub mod replay;
 pub mod shed;

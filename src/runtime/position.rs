@@ -56,6 +56,9 @@ fn run(
                 board.explain(Reason::NoPosition, stands, words);
             }
         }
+        for bank in shared.take_renewed() {
+            follower.renew(bank);
+        }
         follower.look(clock.now());
         let mut notes = follower.notes().peekable();
         // The board carries one line at a time: what happened together is told together.

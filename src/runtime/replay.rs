@@ -20,11 +20,11 @@ use super::timing::{Stage, StageTimes};
 use crate::detect::{Detections, Detector};
 use crate::event::{Event, HealthEvent, Summary};
 use crate::frame::Frame;
-use crate::health::{HealthState, Reasons};
+use crate::health::{HealthState, Reason, Reasons};
 use crate::output::Output;
 use crate::pipeline::Recognition;
 use crate::position::Reading;
-use crate::region::RegionFollower;
+use crate::region::{PackError, RegionFollower};
 use crate::report::FrameSink;
 use crate::source::{Damage, FrameSource, Next};
 use crate::units::{RegionCode, Timestamp};
@@ -41,6 +41,8 @@ pub struct ReplayJob<'a> {
     pub region: RegionCode,
     /// Where the car was, for drives that cross borders.
     pub drive: Option<Drive>,
+    /// Packs refused before the start, though something else is used in their place.
+    pub refused: Vec<PackError>,
     /// Told every event.
     pub outputs: Vec<Box<dyn Output>>,
     /// Shown every frame.
@@ -96,6 +98,7 @@ pub fn replay(
         recognition,
         region,
         drive,
+        refused,
         outputs,
         sinks,
     } = job;
@@ -112,6 +115,7 @@ pub fn replay(
     }
     let (looked_in, looked_out) = bounded(frames);
     let mut tail = Tail::new(recognition, region, drive, outputs, sinks)?;
+    tail.tell_refused(&refused);
     std::thread::scope(|scope| {
         for (n, detector) in detectors.into_iter().enumerate() {
             let (shared, pool, looked) = (&shared, pool_out.clone(), looked_in.clone());
@@ -369,6 +373,19 @@ impl<'a> Tail<'a> {
                 reasons: self.reasons,
                 detail: Some(note.words.into()),
             }));
+        }
+    }
+
+    fn tell_refused(&mut self, refused: &[PackError]) {
+        for error in refused {
+            let event = Event::Health(HealthEvent {
+                time: Timestamp::ZERO,
+                frame: 0,
+                state: HealthState::Degraded,
+                reasons: [Reason::PackRefused].into_iter().collect(),
+                detail: Some(error.to_string().into()),
+            });
+            self.outputs.each(|output| output.emit(&event));
         }
     }
 

@@ -22,7 +22,11 @@ mod output_serial;
 mod output_status;
 mod output_table;
 mod position_replay;
+mod region_adapt;
+mod region_cli;
+mod region_damage;
 mod region_swap;
+mod region_watch;
 mod report_html;
 #[cfg(feature = "rig-tests")]
 mod rig;

@@ -1,11 +1,17 @@
 //! What several modules need: the program, the checkout, a scratch folder.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tsedge::config::{ConfigFile, Plan};
+use tsedge::event::{ClassInfo, Family};
 use tsedge::model::OnnxRuntime;
+use tsedge::region::Pack;
+use tsedge::region::bank::Calibration;
+use tsedge::region::pack::Prototypes;
+use tsedge::units::RegionCode;
 
 /// The checkout.
 pub fn root() -> &'static Path {
@@ -91,4 +97,47 @@ pub struct Drive {
     pub gpx: PathBuf,
     /// What stood where.
     pub truth: PathBuf,
+}
+
+/// A small pack for the encoder `abc`: `classes` classes of three rows each in `dim` dimensions.
+pub fn small_pack(region: &str, version: &str, classes: usize, dim: usize) -> Pack {
+    let class = |c: usize| ClassInfo {
+        key: format!("class_{c}"),
+        national_code: Some(format!("{c}")),
+        family: match c {
+            0 => Family::Background,
+            _ => Family::Prohibition,
+        },
+        value: None,
+        unit: None,
+        label_en: format!("Class {c}"),
+        label_local: format!("Klasse {c}"),
+    };
+    let mut rows = ndarray::Array2::from_shape_fn((classes * 3, dim), |(i, j)| {
+        ((i * 31 + j * 17) as f32 * 0.618).fract() - 0.5
+    });
+    for mut row in rows.rows_mut() {
+        let length = row.dot(&row).sqrt();
+        row /= length;
+    }
+    Pack {
+        region: RegionCode::parse(region).unwrap(),
+        version: version.to_owned(),
+        encoder_sha256: "abc".to_owned(),
+        classes: (0..classes).map(class).collect(),
+        calibration: Calibration {
+            scale: 15.0,
+            bias: BTreeMap::new(),
+            min_probability: 0.5,
+            min_probability_of: BTreeMap::new(),
+            min_cosine: 0.2,
+        },
+        text: Prototypes {
+            rows,
+            class_of: (0..classes * 3).map(|i| (i / 3) as u16).collect(),
+        },
+        image: Prototypes::none(dim),
+        rules: None,
+        notes: BTreeMap::from([("licence".to_owned(), "none".to_owned())]),
+    }
 }

@@ -3,6 +3,7 @@
 `Pack.posterior` is the reference of the runtime's matching.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from safetensors.numpy import save_file
 
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue, Region
 
-FORMAT = "tsedge-pack/1"
+FORMAT = "tsedge-pack/2"
+READ = (FORMAT, "tsedge-pack/1")  # the one before has no digest
 PACK_VERSION = "1"
 LICENCE = "MIT OR Apache-2.0; learned from data sets that are partly for research use only"
 
@@ -142,14 +144,29 @@ def write(pack: Pack, folder: Path, encoder_sha256: str, catalogue: Catalogue,
         metadata["rules"] = json.dumps(pack.rules, ensure_ascii=False)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{pack.region}.safetensors"
-    save_file(tensors, file, metadata)
+    save_file(tensors, file, metadata | {"digest": digest(metadata, tensors)})
     return file
+
+
+def digest(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> str:
+    """Over contents, not bytes: docs/pack-format.md."""
+    out = hashlib.sha256()
+    for key in sorted(metadata, key=str.encode):
+        if key != "digest":
+            out.update(f"{key}\0{metadata[key]}\0".encode())
+    for name in sorted(tensors, key=str.encode):
+        array = np.ascontiguousarray(tensors[name])
+        dtype = {"float32": "F32", "float16": "F16", "int32": "I32"}[str(array.dtype)]
+        shape = ",".join(map(str, array.shape))
+        out.update(f"{name}\0{dtype}\0{shape}\0".encode())
+        out.update(array.tobytes())
+    return out.hexdigest()
 
 
 def read(file: Path) -> Pack:
     with safe_open(file, "numpy") as tensors:
         metadata = tensors.metadata()
-        if metadata.get("format") != FORMAT:
+        if metadata.get("format") not in READ:
             raise ValueError(f"{file}: format is {metadata.get('format')!r}, expected {FORMAT!r}")
         names = set(tensors.keys())
         text = tensors.get_tensor("text")
@@ -185,4 +202,6 @@ def refresh(file: Path, catalogue: Catalogue) -> None:
     metadata.pop("rules", None)
     if region.rules:
         metadata["rules"] = json.dumps(region.rules, ensure_ascii=False)
+    metadata["format"] = FORMAT
+    metadata["digest"] = digest(metadata, arrays)
     save_file(arrays, file, metadata)

@@ -39,7 +39,8 @@ impl fmt::Display for DataUrl<'_> {
     }
 }
 
-struct Base64<'a>(&'a [u8]);
+/// Bytes in base64.
+pub struct Base64<'a>(pub &'a [u8]);
 
 impl fmt::Display for Base64<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ mod collect;
 mod journal;
 mod latency;
 mod map;
-mod markup;
+pub(super) mod markup;
 mod page;
 mod swaps;
 mod timeline;

@@ -1,0 +1,136 @@
+//! Files that are whole or not there: written beside, synced, renamed, the folder synced.
+//!
+//! Installing a pack keeps the one before as `X.safetensors.previous`, which the store falls back to. At no
+//! moment is there no pack: power may fail between any two steps.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::pack::{Pack, PackError, read_bytes};
+use super::sign::{Trust, signature_path, with_ending};
+
+/// The last good pack beside the present one.
+pub fn previous_path(pack: &Path) -> PathBuf {
+    with_ending(pack, ".previous")
+}
+
+/// Writes a file so that after a power cut there is the old one or the new one.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = hidden(path, "new");
+    let written = (|| {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    })();
+    if written.is_err() {
+        // What is left of it helps no one; the first error counts.
+        let _ = fs::remove_file(&beside);
+    }
+    written?;
+    sync_folder(path)
+}
+
+/// Puts a checked pack, and its signature if there is one, into `folder` under its region's name.
+/// Gives the path it has there.
+///
+/// The signature goes first: a power cut between the two leaves the old pack with a signature that
+/// does not fit, and the store takes the previous pack, which is the same one.
+pub fn install(source: &Path, folder: &Path, trust: &Trust) -> Result<PathBuf, PackError> {
+    let refused = |path: &Path| {
+        let path = path.to_owned();
+        move |reason: String| PackError { path, reason }
+    };
+    let bytes = read_bytes(source).map_err(refused(source))?;
+    trust.check(source, &bytes).map_err(refused(source))?;
+    let pack = Pack::parse(&bytes).map_err(refused(source))?;
+    let target = folder.join(format!("{}.safetensors", pack.region));
+    let signature = match fs::read(signature_path(source)) {
+        Ok(signature) => Some(signature),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(refused(source)(e.to_string())),
+    };
+    place(&target, &bytes, signature.as_deref()).map_err(|e| refused(&target)(e.to_string()))?;
+    Ok(target)
+}
+
+fn place(target: &Path, bytes: &[u8], signature: Option<&[u8]>) -> io::Result<()> {
+    if target.is_file() {
+        let previous = previous_path(target);
+        replace_link(&signature_path(target), &signature_path(&previous))?;
+        replace_link(target, &previous)?;
+        sync_folder(target)?;
+    }
+    match signature {
+        Some(signature) => write_atomically(&signature_path(target), signature)?,
+        None => remove(&signature_path(target))?,
+    }
+    write_atomically(target, bytes)
+}
+
+/// Makes `to` the same file as `from`; no file when there is none.
+fn replace_link(from: &Path, to: &Path) -> io::Result<()> {
+    if !from.is_file() {
+        return remove(to);
+    }
+    let beside = hidden(to, "link");
+    remove(&beside)?;
+    // Some file systems of memory cards have no links.
+    if fs::hard_link(from, &beside).is_err() {
+        fs::copy(from, &beside)?;
+        File::open(&beside)?.sync_all()?;
+    }
+    fs::rename(&beside, to)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn hidden(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{what}"))
+}
+
+fn sync_folder(of: &Path) -> io::Result<()> {
+    let folder = of.parent().filter(|p| !p.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::pack::tests::pack;
+
+    #[test]
+    fn the_pack_before_is_kept_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let inbox = tempfile::tempdir().unwrap();
+        let source = inbox.path().join("any name");
+        for version in ["1", "2", "3"] {
+            fs::write(&source, pack("DE", version)).unwrap();
+            install(&source, folder.path(), &Trust::default()).unwrap();
+        }
+        let version = |name: &str| {
+            let bytes = fs::read(folder.path().join(name)).unwrap();
+            Pack::parse(&bytes).unwrap().version
+        };
+        assert_eq!(version("DE.safetensors"), "3");
+        assert_eq!(version("DE.safetensors.previous"), "2");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_bad_pack_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        fs::write(&source, &pack("DE", "1")[..200]).unwrap();
+        let refused = install(&source, folder.path(), &Trust::default()).unwrap_err();
+        assert_eq!(refused.path, source);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

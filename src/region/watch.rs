@@ -1,0 +1,113 @@
+//! Packs that arrive while driving: a folder is looked at every [`POLL`], and what is new is checked.
+//!
+//! Looking is a `stat` of a few files. It works on every file system a pack can come by (overlays, network
+//! shares, memory cards), and needs no queue that can overflow; events of the kernel would bring news
+//! 200 ms sooner. A file counts once it has kept size and time from one look to the next, so a pack that
+//! is still being copied is not judged. Replays do not watch: they must repeat.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::bank::RegionBank;
+use super::pack::PackError;
+use super::sign::signature_path;
+use super::store::PackStore;
+use crate::units::RegionCode;
+
+/// Time between two looks: with two looks and the check, a pack is live within a second.
+pub const POLL: Duration = Duration::from_millis(250);
+
+/// What a look found.
+#[derive(Debug, Clone)]
+pub enum PackNews {
+    /// A new pack is sound and in the store: use it from the next frame on.
+    Live(Arc<RegionBank>),
+    /// A new pack is refused; the last good one stays.
+    Refused {
+        /// Whose pack it would have been.
+        region: RegionCode,
+        /// Why not.
+        error: PackError,
+    },
+}
+
+/// Of a pack and its signature: what changes when either is written.
+type Stamp = [Option<(u64, SystemTime)>; 2];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Seen {
+    stamp: Stamp,
+    judged: bool,
+}
+
+/// See the module. It has no thread and no clock: call [`PackWatcher::look`] every [`POLL`].
+#[derive(Debug)]
+pub struct PackWatcher {
+    store: PackStore,
+    seen: BTreeMap<RegionCode, Seen>,
+}
+
+impl PackWatcher {
+    /// Watches the store's folder; what lies there now is known.
+    pub fn new(store: PackStore) -> Self {
+        let seen = (stamps(store.folder()).into_iter())
+            .map(|(region, stamp)| {
+                let judged = true;
+                (region, Seen { stamp, judged })
+            })
+            .collect();
+        Self { store, seen }
+    }
+
+    /// The store, for the packs of regions ahead.
+    pub fn store(&mut self) -> &mut PackStore {
+        &mut self.store
+    }
+
+    /// Looks once. A folder that cannot be read now has no news; packs that vanish stay in memory.
+    pub fn look(&mut self) -> Vec<PackNews> {
+        let mut news = Vec::new();
+        for (region, stamp) in stamps(self.store.folder()) {
+            let before = self.seen.get(&region);
+            let settled = before.is_some_and(|seen| seen.stamp == stamp);
+            let judged = settled && before.is_some_and(|seen| seen.judged);
+            if settled && !judged {
+                news.extend(self.judge(region));
+            }
+            let judged = settled;
+            self.seen.insert(region, Seen { stamp, judged });
+        }
+        news
+    }
+
+    fn judge(&mut self, region: RegionCode) -> Option<PackNews> {
+        let before = self.store.loaded(region).map(|b| Arc::clone(b.sha256()));
+        match self.store.reload(region) {
+            // Touched, or written anew with the same contents.
+            Ok(bank) if before.as_ref() == Some(bank.sha256()) => None,
+            Ok(bank) => Some(PackNews::Live(bank)),
+            Err(error) => Some(PackNews::Refused { region, error }),
+        }
+    }
+}
+
+/// Every `<REGION>.safetensors` of a folder.
+fn stamps(folder: &Path) -> BTreeMap<RegionCode, Stamp> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return BTreeMap::new();
+    };
+    let stamp = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    };
+    (entries.flatten())
+        .filter_map(|entry| {
+            let path = entry.path();
+            let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+            let region = RegionCode::parse(name)?;
+            Some((region, [stamp(&path), stamp(&signature_path(&path))]))
+        })
+        .collect()
+}

@@ -1,0 +1,149 @@
+//! Promise: `tsedge adapt` writes a pack that is no worse on what the base knew, or none; `--collect` keeps what
+//! it is told to keep, in a form that `adapt` reads when it is labelled.
+
+use std::path::Path;
+
+use serde_json::Value;
+use tsedge::region::Pack;
+
+use crate::support::{drive, root, tsedge, tsedge_ok};
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Drawn crops in folders of classes; wrong labels where `mixed_up`.
+fn crops(folder: &Path, style: &str, mixed_up: bool) -> std::path::PathBuf {
+    let all = folder.join("all");
+    if !all.exists() {
+        tsedge_ok(["simulate", "--crops", text(&all), "--crops-each", "6"]);
+    }
+    let file = folder.join(format!("{style}-{mixed_up}.csv"));
+    let mut lines = String::from("path,class\n");
+    let base = Pack::parse(&std::fs::read(root().join("models/packs/WORLD.safetensors")).unwrap());
+    let base = base.unwrap();
+    let mut classes: Vec<String> = std::fs::read_dir(all.join(style))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|key| base.class(key).is_some())
+        .collect();
+    classes.sort();
+    for (i, key) in classes.iter().enumerate() {
+        let label = &classes[if mixed_up { (i + 1) % classes.len() } else { i }];
+        for picture in std::fs::read_dir(all.join(style).join(key)).unwrap() {
+            let picture = picture.unwrap().path();
+            lines.push_str(&format!("{},{label}\n", picture.display()));
+        }
+    }
+    std::fs::write(&file, lines).unwrap();
+    file
+}
+
+#[test]
+fn right_labels_give_a_pack_and_wrong_ones_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, page) = (
+        folder.path().join("DE.safetensors"),
+        folder.path().join("page.html"),
+    );
+    let reference = crops(folder.path(), "FR", false);
+    let adapt = |crops: &Path| {
+        tsedge([
+            "adapt",
+            text(crops),
+            "--base",
+            "models/packs/DE.safetensors",
+            "--margin",
+            "0.083",
+            "--reference",
+            text(&reference),
+            "--out",
+            text(&out),
+            "--report",
+            text(&page),
+        ])
+    };
+    let made = adapt(&crops(folder.path(), "DE", true));
+    let error = String::from_utf8_lossy(&made.stderr);
+    assert_eq!(made.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("refused: worse on the reference crops") && !out.exists(),
+        "{error}"
+    );
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("Crops that look mislabelled") && html.contains("data:image/jpeg;base64,")
+    );
+
+    let made = adapt(&crops(folder.path(), "DE", false));
+    let said = String::from_utf8_lossy(&made.stdout);
+    assert_eq!(
+        made.status.code(),
+        Some(0),
+        "{said}{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let pack = Pack::parse(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(pack.version, "1+adapted");
+    let base = std::fs::read(root().join("models/packs/DE.safetensors")).unwrap();
+    let base = Pack::parse(&base).unwrap();
+    assert_eq!(pack.text, base.text, "the sentences' rows stay as they are");
+
+    let unknown = folder.path().join("unknown.csv");
+    std::fs::write(
+        &unknown,
+        format!(
+            "path,class\n{},no_dragons\n",
+            text(&folder.path().join("all/DE/stop/000.png"))
+        ),
+    )
+    .unwrap();
+    let error = adapt(&unknown);
+    let error = String::from_utf8_lossy(&error.stderr);
+    assert!(
+        error.contains("class `no_dragons` is not in the base pack"),
+        "{error}"
+    );
+}
+
+#[test]
+fn doubtful_signs_of_a_drive_are_kept_and_read_back_as_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("doubts");
+    let drive = drive("test_de_fr");
+    // The wrong country's pack, so that there is something to doubt.
+    let replay = [
+        "replay",
+        text(&drive.video),
+        "--region",
+        "US",
+        "--quiet",
+        "--collect",
+        text(&kept),
+        "--collect-mb",
+        "1",
+    ];
+    tsedge_ok(replay);
+    let tasks = std::fs::read_to_string(kept.join("tasks.json")).unwrap();
+    let mut tasks: Vec<Value> = serde_json::from_str(&tasks).unwrap();
+    assert!(!tasks.is_empty());
+    for task in &mut tasks {
+        let file = task["data"]["file"].as_str().unwrap();
+        assert!(kept.join("crops").join(file).is_file());
+        task["annotations"] = serde_json::json!([{"was_cancelled": false,
+            "result": [{"value": {"choices": ["stop"]}}]}]);
+    }
+    let export = kept.join("export.json");
+    std::fs::write(&export, serde_json::to_string(&tasks).unwrap()).unwrap();
+    let read = tsedge::region::adapt::crops::list(&export, None).unwrap();
+    assert_eq!(read.len(), tasks.len());
+    assert!(read.iter().all(|crop| crop.key == "stop"));
+    tsedge_ok(replay);
+    let again = std::fs::read_to_string(kept.join("tasks.json")).unwrap();
+    let again: Vec<Value> = serde_json::from_str(&again).unwrap();
+    assert_eq!(
+        again.len(),
+        read.len(),
+        "the same drive gives the same crops"
+    );
+}
