@@ -20,7 +20,7 @@ fn crops(folder: &Path, style: &str, mixed_up: bool) -> std::path::PathBuf {
     }
     let file = folder.join(format!("{style}-{mixed_up}.csv"));
     let mut lines = String::from("path,class\n");
-    let base = Pack::parse(&std::fs::read(root().join("models/packs/WORLD.safetensors")).unwrap());
+    let base = Pack::parse(&std::fs::read(root().join("models/packs/DE.safetensors")).unwrap());
     let base = base.unwrap();
     let mut classes: Vec<String> = std::fs::read_dir(all.join(style))
         .unwrap()
