@@ -153,6 +153,7 @@ def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | 
     made = {
         "task": task.name, "protocol": task.protocol, "seed": seed, "strategy": strategy.name,
         "recipe": asdict(strategy), "pictures": len(chosen), "test_cap": world.cap,
+        "sentences": len(world.sentences.label),
         "device": _device_name(world.device),
     }  # fmt: skip
     if strategy.kind == "classic":
