@@ -1,6 +1,6 @@
 //! Labelled crops of a region make its pack better, on the board: nothing is trained but a few rows.
 //!
-//! The crops are split by track. One part gives image prototypes ([`fit`]); the other chooses how much of
+//! The crops are split by track. One part gives image prototypes (`fit`); the other chooses how much of
 //! the text stays in them (beta) and calibrates. A pack that has become worse on what the base knew is
 //! refused: its own rows must still match themselves, and so must the reference crops.
 
