@@ -30,6 +30,12 @@ pub const FRENCH: Face = Face {
     weight: 16.5,
     gap: 12.0,
 };
+/// Even and open, as on Swiss signs.
+pub const SWISS: Face = Face {
+    width: 60.0,
+    weight: 15.5,
+    gap: 12.0,
+};
 /// Wide and bold, as on US signs.
 pub const AMERICAN: Face = Face {
     width: 68.0,

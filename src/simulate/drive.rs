@@ -92,6 +92,8 @@ impl Drive {
         let index = self.next as u64;
         self.next += 1;
         let view = self.viewpoint(along_m, speed);
+        let time_s = index as f64 / f64::from(self.scenario.camera.rate_hz);
+        self.world.set_time(time_s, &self.route);
         self.ground
             .paint(&mut self.picture, &self.camera, &self.route, along_m, &view);
         self.stand_boards(index, &view);

@@ -145,10 +145,11 @@ impl Ground {
             NationalStyle::De => edge.max(line(0.0) * dashes(along, 12.0, 4.0, length)),
             NationalStyle::Fr => (edge * dashes(along, 6.5, 3.0, length))
                 .max(line(0.0) * dashes(along, 13.0, 3.0, length)),
-            NationalStyle::Us => edge,
+            NationalStyle::Us | NationalStyle::Ca => edge,
+            NationalStyle::Ch => edge.max(line(0.0) * dashes(along, 9.0, 3.0, length)),
         };
         colour = blend(colour, PAINT, white * paint);
-        if style == NationalStyle::Us {
+        if matches!(style, NationalStyle::Us | NationalStyle::Ca) {
             let double = line(0.14).max(line(-0.14));
             colour = blend(colour, YELLOW_PAINT, double * paint);
         }

@@ -167,6 +167,18 @@ pub struct Sign {
     pub yaw_deg: f64,
     /// Width where it is not the usual one, e.g. on fast roads.
     pub width_m: Option<f32>,
+    /// Stuck on the back of a lorry that drives ahead at this speed.
+    pub lorry_kmh: Option<f64>,
+    /// Further drawings that a display shows in turn.
+    #[serde(default)]
+    pub shows: Vec<String>,
+    /// For how long it shows each.
+    #[serde(default = "half_a_second")]
+    pub shows_s: f64,
+}
+
+fn half_a_second() -> f64 {
+    0.5
 }
 
 fn right() -> Side {
@@ -238,10 +250,12 @@ impl Scenario {
             within(&name("curvature_per_m"), curvature, -0.02, 0.02)?;
         }
         for (n, sign) in (1..).zip(&self.signs) {
-            if sign.size_m().is_none() {
+            let drawn = |class: &String| true_size_m(sign.style, class).is_some();
+            if let Some(class) =
+                (std::iter::once(&sign.class).chain(&sign.shows)).find(|c| !drawn(c))
+            {
                 bail!(
-                    "sign {n}: no drawing of `{}` in style {}; `tsedge simulate --crops DIR` writes all there are",
-                    sign.class,
+                    "sign {n}: no drawing of `{class}` in style {}; `tsedge simulate --crops DIR` writes all there are",
                     sign.style.code()
                 );
             }
@@ -251,6 +265,13 @@ impl Scenario {
             let height = f64::from(sign.height_m);
             within(&name("height_m"), height, 0.3, 12.0)?;
             within(&name("yaw_deg"), sign.yaw_deg, -80.0, 80.0)?;
+            within(
+                &name("lorry_kmh"),
+                sign.lorry_kmh.unwrap_or(0.0),
+                0.0,
+                130.0,
+            )?;
+            within(&name("shows_s"), sign.shows_s, 0.02, 60.0)?;
             let width = f64::from(sign.width_m.unwrap_or(1.0));
             within(&name("width_m"), width, 0.1, 6.0)?;
         }

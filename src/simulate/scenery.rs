@@ -33,6 +33,18 @@ pub fn tree(random: &mut Random) -> Option<Pixmap> {
     Some(canvas.into_pixmap())
 }
 
+/// The back of a lorry: a light box over a dark bumper with lamps; 25 wide and 33 high.
+pub fn lorry() -> Option<Pixmap> {
+    let mut canvas = Canvas::new(250, 330, 2.5)?;
+    canvas.fill(&rect(0.0, 0.0, 100.0, 118.0)?, Rgb(214, 216, 218));
+    canvas.bar((50.0, 2.0), (50.0, 116.0), 1.0, Rgb(150, 152, 156));
+    canvas.fill(&rect(2.0, 118.0, 98.0, 131.0)?, Rgb(44, 44, 48));
+    for x in [4.0, 82.0] {
+        canvas.fill(&rect(x, 121.0, x + 14.0, 126.0)?, Rgb(150, 24, 24));
+    }
+    Some(canvas.into_pixmap())
+}
+
 /// The front of a house, 10 wide and 8 high.
 pub fn house(random: &mut Random) -> Option<Pixmap> {
     let mut canvas = Canvas::new(320, 256, 3.2)?;

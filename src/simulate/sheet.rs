@@ -7,7 +7,7 @@ use image::{Rgb, RgbImage};
 use tiny_skia::Pixmap;
 
 use super::noise::Random;
-use crate::draw::sign::{NationalStyle, classes, draw_sign};
+use crate::draw::sign::{NationalStyle, class_of, classes, draw_sign, extras};
 
 /// Side of a single picture, and of the sign within it.
 const CROP_PX: u32 = 96;
@@ -33,10 +33,15 @@ pub fn write_sheet(path: &Path) -> anyhow::Result<()> {
 pub fn write_crops(folder: &Path, count: u32) -> anyhow::Result<()> {
     for number in 0..count {
         for crop in crops(u64::from(number)) {
-            let folder = folder.join(crop.style.code()).join(&crop.class);
+            let class = class_of(&crop.class);
+            let folder = folder.join(crop.style.code()).join(class);
             std::fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))?;
-            let path = folder.join(format!("{number:03}.png"));
+            let path = folder.join(if class == crop.class {
+                format!("{number:03}.png")
+            } else {
+                format!("{}_{number:03}.png", crop.class)
+            });
             crop.picture
                 .save(&path)
                 .with_context(|| format!("cannot write {}", path.display()))?;
@@ -55,7 +60,7 @@ fn crops(seed: u64) -> Vec<Crop> {
     let mut random = Random::new(seed);
     let mut crops = Vec::new();
     for style in NationalStyle::ALL {
-        for class in classes(style) {
+        for class in (classes(style).into_iter()).chain(extras(style).map(str::to_owned)) {
             let Some(sign) = draw_sign(style, &class, SIGN_PX) else {
                 continue;
             };

@@ -24,7 +24,28 @@ pub struct World {
     pub textures: Vec<Texture>,
     /// For each sign of the scenario, its board.
     pub signs: Vec<usize>,
+    movers: Vec<Mover>,
+    displays: Vec<Display>,
 }
+
+/// A board that drives along the road.
+struct Mover {
+    board: usize,
+    at_m: f64,
+    lateral_m: f64,
+    speed_m_per_s: f64,
+}
+
+/// A board that shows drawings in turn.
+struct Display {
+    board: usize,
+    textures: Vec<usize>,
+    each_s: f64,
+}
+
+/// Where a lorry keeps in its lane, and how large its back is.
+const LORRY_LATERAL_M: f64 = 1.65;
+const LORRY_M: (f32, f32) = (2.5, 3.3);
 
 impl World {
     /// Builds what the scenario asks for.
@@ -34,6 +55,8 @@ impl World {
             boards: Vec::new(),
             textures: Vec::new(),
             signs: Vec::new(),
+            movers: Vec::new(),
+            displays: Vec::new(),
         };
         world
             .furnish(scenario, route, &mut random)
@@ -48,6 +71,21 @@ impl World {
                 .with_context(|| format!("no drawing of `{}`", sign.class))?;
         }
         Ok(world)
+    }
+
+    /// Moves what moves to where it is at a time.
+    pub fn set_time(&mut self, time_s: f64, route: &Route) {
+        for mover in &self.movers {
+            let road = route.at(mover.at_m + mover.speed_m_per_s * time_s);
+            let (x_m, y_m) = road.offset(0.0, mover.lateral_m);
+            let board = &mut self.boards[mover.board];
+            (board.x_m, board.y_m) = (x_m, y_m);
+            board.heading = road.heading + FRAC_PI_2;
+        }
+        for display in &self.displays {
+            let turn = (time_s / display.each_s) as usize % display.textures.len();
+            self.boards[display.board].texture = display.textures[turn];
+        }
     }
 
     fn stand(&mut self, sign: &Sign, route: &Route, post: usize) -> Option<()> {
@@ -68,20 +106,59 @@ impl World {
             texture: self.textures.len(),
             reflective: true,
         };
-        // The post stands just behind, so that it is painted first.
-        let (x_m, y_m) = road.offset(0.05, side * sign.lateral_m);
+        if let Some(speed_kmh) = sign.lorry_kmh {
+            self.textures.push(Texture::new(&scenery::lorry()?));
+            let (lorry, sticker) = (self.boards.len(), self.boards.len() + 1);
+            self.boards.push(Board {
+                bottom_m: 0.45,
+                size_m: LORRY_M,
+                texture: board.texture,
+                reflective: false,
+                ..board
+            });
+            let mut mover = |board, at_m, lateral_m| {
+                self.movers.push(Mover {
+                    board,
+                    at_m,
+                    lateral_m,
+                    speed_m_per_s: speed_kmh / 3.6,
+                });
+            };
+            mover(lorry, sign.at_m + 0.05, side * LORRY_LATERAL_M);
+            mover(sticker, sign.at_m, side * sign.lateral_m);
+        } else {
+            // The post stands just behind, so that it is painted first.
+            let (x_m, y_m) = road.offset(0.05, side * sign.lateral_m);
+            self.boards.push(Board {
+                x_m,
+                y_m,
+                bottom_m: 0.0,
+                size_m: (0.08, sign.height_m),
+                texture: post,
+                reflective: false,
+                ..board
+            });
+        }
+        let shown = self.textures.len();
+        self.textures.push(Texture::new(&drawing));
+        if !sign.shows.is_empty() {
+            let mut textures = vec![shown];
+            for class in &sign.shows {
+                textures.push(self.textures.len());
+                self.textures
+                    .push(Texture::new(&draw_sign(sign.style, class, SIGN_PX)?));
+            }
+            self.displays.push(Display {
+                board: self.boards.len(),
+                textures,
+                each_s: sign.shows_s,
+            });
+        }
+        self.signs.push(self.boards.len());
         self.boards.push(Board {
-            x_m,
-            y_m,
-            bottom_m: 0.0,
-            size_m: (0.08, sign.height_m),
-            texture: post,
-            reflective: false,
+            texture: shown,
             ..board
         });
-        self.signs.push(self.boards.len());
-        self.boards.push(board);
-        self.textures.push(Texture::new(&drawing));
         Some(())
     }
 

@@ -12,6 +12,7 @@ mod data_borders;
 #[cfg(feature = "data-tests")]
 mod data_clips;
 mod golden;
+mod hard_cases;
 mod live_outputs;
 mod live_run;
 mod output_can;

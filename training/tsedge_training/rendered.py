@@ -22,7 +22,7 @@ def read(folder: Path, known: set[str]) -> list[tuple[np.ndarray, str, int]]:
     out = []
     for file in files(folder):
         key, region = file.parent.name, file.parent.parent.name
-        if key in known:
+        if key in known and region in data.REGIONS:
             image = data.read_rgb(file)
             out.append((data.cut(image, sign_box(image)), key, data.REGIONS.index(region)))
     return out

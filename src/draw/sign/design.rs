@@ -2,8 +2,8 @@
 
 use super::super::art::Part;
 use super::super::canvas::{Placement, Rgb};
-use super::super::glyph::{AMERICAN, FRENCH, Face, GERMAN};
-use super::NationalStyle::{self, De, Fr, Us};
+use super::super::glyph::{AMERICAN, FRENCH, Face, GERMAN, SWISS};
+use super::NationalStyle::{self, Ca, Ch, De, Fr, Us};
 use super::plate::Shape::{self, Circle, Diamond, Octagon, Rectangle, TriangleDown, TriangleUp};
 use super::symbol as art;
 use super::{BLACK, BLUE, ORANGE, RED, WHITE, YELLOW, at, mirrored};
@@ -101,6 +101,8 @@ pub const KEYS: &[&str] = &[
 pub fn speeds(style: NationalStyle) -> impl Iterator<Item = u32> {
     let (range, step) = match style {
         De | Fr => (20..=130, 10),
+        Ch => (20..=120, 10),
+        Ca => (20..=110, 10),
         Us => (15..=75, 5),
     };
     range.step_by(step)
@@ -115,12 +117,12 @@ pub fn of(style: NationalStyle, class: &str) -> Option<Design> {
             .then(|| speed_limit(style, value));
     }
     match style {
-        De | Fr => european(style, class),
-        Us => american(class),
+        De | Fr | Ch => european(style, class),
+        Us | Ca => american(class),
     }
 }
 
-fn design(shape: Shape, width_m: f32, rings: &[(f32, Rgb)], marks: Vec<Mark>) -> Design {
+pub(super) fn design(shape: Shape, width_m: f32, rings: &[(f32, Rgb)], marks: Vec<Mark>) -> Design {
     Design {
         shape,
         width_m,
@@ -133,7 +135,7 @@ fn symbol(parts: &'static [Part], at: Placement, colour: Rgb) -> Mark {
     Mark::Symbol { parts, at, colour }
 }
 
-fn text(text: &str, cx: f32, cy: f32, height: f32, face: Face, colour: Rgb) -> Mark {
+pub(super) fn text(text: &str, cx: f32, cy: f32, height: f32, face: Face, colour: Rgb) -> Mark {
     Mark::Text {
         text: text.to_owned(),
         cx,
@@ -146,6 +148,34 @@ fn text(text: &str, cx: f32, cy: f32, height: f32, face: Face, colour: Rgb) -> M
 
 fn speed_limit(style: NationalStyle, value: u32) -> Design {
     let number = value.to_string();
+    if style == Ca {
+        return design(
+            Rectangle(1.25),
+            0.60,
+            &[(0.0, WHITE), (2.5, BLACK), (4.5, WHITE)],
+            vec![
+                text(
+                    "MAXIMUM",
+                    50.0,
+                    24.0,
+                    13.0,
+                    Face {
+                        width: 58.0,
+                        ..AMERICAN
+                    },
+                    BLACK,
+                ),
+                text(
+                    &number,
+                    50.0,
+                    76.0,
+                    if value < 100 { 52.0 } else { 40.0 },
+                    AMERICAN,
+                    BLACK,
+                ),
+            ],
+        );
+    }
     if style == Us {
         return design(
             Rectangle(1.25),
@@ -169,6 +199,15 @@ fn speed_limit(style: NationalStyle, value: u32) -> Design {
             },
             42.0,
         ),
+        (Ch, false) => (SWISS, 42.0),
+        (Ch, true) => (
+            Face {
+                width: 50.0,
+                gap: 11.0,
+                ..SWISS
+            },
+            38.0,
+        ),
         (_, false) => (FRENCH, 40.0),
         (_, true) => (
             Face {
@@ -183,9 +222,11 @@ fn speed_limit(style: NationalStyle, value: u32) -> Design {
 }
 
 /// White disc with a red ring.
-fn ring(style: NationalStyle, marks: Vec<Mark>) -> Design {
+pub(super) fn ring(style: NationalStyle, marks: Vec<Mark>) -> Design {
     let (width_m, rings) = match style {
         De => (0.60, [(0.0, WHITE), (1.6, RED), (12.5, WHITE)]),
+        // The ring reaches the edge.
+        Ch => (0.60, [(0.0, RED), (0.2, RED), (12.0, WHITE)]),
         _ => (0.65, [(0.0, WHITE), (0.8, RED), (14.0, WHITE)]),
     };
     design(Circle, width_m, &rings, marks)
@@ -195,6 +236,7 @@ fn ring(style: NationalStyle, marks: Vec<Mark>) -> Design {
 fn warning(style: NationalStyle, marks: Vec<Mark>) -> Design {
     let (width_m, rings) = match style {
         De => (0.90, [(0.0, WHITE), (1.5, RED), (8.5, WHITE)]),
+        Ch => (0.90, [(0.0, RED), (0.2, RED), (9.0, WHITE)]),
         _ => (1.00, [(0.0, WHITE), (1.0, RED), (10.0, WHITE)]),
     };
     design(TriangleUp, width_m, &rings, marks)

@@ -4,6 +4,7 @@
 //! those of the region packs.
 
 mod design;
+mod extra;
 mod plate;
 mod symbol;
 
@@ -36,11 +37,17 @@ pub enum NationalStyle {
     /// United States.
     #[serde(rename = "US")]
     Us,
+    /// Switzerland.
+    #[serde(rename = "CH")]
+    Ch,
+    /// Canada.
+    #[serde(rename = "CA")]
+    Ca,
 }
 
 impl NationalStyle {
     /// All styles.
-    pub const ALL: [Self; 3] = [Self::De, Self::Fr, Self::Us];
+    pub const ALL: [Self; 5] = [Self::De, Self::Fr, Self::Us, Self::Ch, Self::Ca];
 
     /// The country's code.
     pub fn code(self) -> &'static str {
@@ -48,6 +55,8 @@ impl NationalStyle {
             Self::De => "DE",
             Self::Fr => "FR",
             Self::Us => "US",
+            Self::Ch => "CH",
+            Self::Ca => "CA",
         }
     }
 }
@@ -66,15 +75,29 @@ pub fn classes(style: NationalStyle) -> Vec<String> {
     keys
 }
 
+/// The keys of the drawings that are easily taken for another sign, or that decide whom it is for.
+pub fn extras(style: NationalStyle) -> impl Iterator<Item = &'static str> {
+    (extra::KEYS.iter().copied()).filter(move |key| extra::of(style, key).is_some())
+}
+
+/// The class of the packs that a drawing stands for: several may stand for one.
+pub fn class_of(key: &str) -> &str {
+    extra::class(key)
+}
+
+fn design_of(style: NationalStyle, key: &str) -> Option<Design> {
+    design::of(style, key).or_else(|| extra::of(style, key))
+}
+
 /// Width and height of the sign as it stands beside an ordinary road, in metres.
 pub fn true_size_m(style: NationalStyle, class: &str) -> Option<(f32, f32)> {
-    let design = design::of(style, class)?;
+    let design = design_of(style, class)?;
     Some((design.width_m, design.width_m * design.shape.aspect()))
 }
 
 /// Draws a sign; the longer side of the picture is `size_px`. `None` for a class the style lacks.
 pub fn draw_sign(style: NationalStyle, class: &str, size_px: u32) -> Option<Pixmap> {
-    let design = design::of(style, class)?;
+    let design = design_of(style, class)?;
     let aspect = design.shape.aspect();
     let width_px = size_px as f32 / aspect.max(1.0);
     let size = |v: f32| (v.round() as u32).max(1);
@@ -158,7 +181,8 @@ mod tests {
     #[test]
     fn every_class_of_every_style_is_drawn_with_its_true_shape() {
         for style in NationalStyle::ALL {
-            let classes = classes(style);
+            let mut classes = classes(style);
+            classes.extend(extras(style).map(str::to_owned));
             assert!(classes.len() > 25, "{style:?}");
             for class in classes {
                 let (width_m, height_m) = true_size_m(style, &class).unwrap();
