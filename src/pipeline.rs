@@ -7,17 +7,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::advise::{Advisor, Seen, SpeedLimit};
+use crate::advise::{Advisor, Seen, SpeedLimit, plate_place};
 use crate::detect::{Detection, Detections, Detector};
 use crate::event::{
-    AdviceState, Event, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange, TrackView,
+    AdviceState, Event, Family, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange, TrackView,
 };
 use crate::frame::Frame;
 use crate::model::ModelError;
 use crate::recognise::{ConfirmPlan, EncodePlan, Encoder, Evidence, Verdict, priority, quality};
 use crate::region::{RegionBank, RegionChange};
 use crate::track::{MAX_TRACKS, Track, TrackPlan, Tracker};
-use crate::units::{RegionCode, Timestamp, TrackId};
+use crate::units::{BoxPx, RegionCode, Timestamp, TrackId};
 
 /// The thresholds of tracking, encoding and confirmation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -230,6 +230,7 @@ impl Recognition {
         );
         self.end_lost(now);
         self.encode(frame)?;
+        self.look_below(frame)?;
         self.announce(now);
         self.advise(now, (frame.width_px(), frame.height_px()));
         self.fill_views();
@@ -277,6 +278,49 @@ impl Recognition {
                 let sign = sign_event(now, track, evidence, self.region);
                 self.confirm(slot, sign);
             }
+        }
+        Ok(())
+    }
+
+    /// Looks for a plate below the speed limit that has grown most since the last such look: a plate
+    /// decides whom a limit is for, and is too small for the detector.
+    fn look_below(&mut self, frame: &Frame) -> Result<(), ModelError> {
+        let frame_px = (frame.width_px(), frame.height_px());
+        let mut chosen: Option<(TrackId, BoxPx)> = None;
+        for track in self.tracker.tracks() {
+            let Some(detection) = track.detection else {
+                continue;
+            };
+            let below = plate_place(detection.bbox);
+            let limit = (self.evidence.iter().find(|e| e.track() == Some(track.id)))
+                .and_then(Evidence::confirmed)
+                .is_some_and(|class| class.family == Family::SpeedLimit);
+            let larger = chosen.is_none_or(|(_, b)| b.width() < below.width());
+            let sign_below = self.tracker.tracks().iter().any(|other| {
+                let bbox = other.bbox();
+                other.id != track.id
+                    && bbox.width() < 1.15 * bbox.height()
+                    && bbox.intersection(&below) > 0.3 * below.area()
+            });
+            if limit
+                && larger
+                && !sign_below
+                && below.clipped(frame_px.0, frame_px.1) == below
+                && self.advisor.wants_plate_look(track.id, detection.bbox)
+            {
+                chosen = Some((track.id, below));
+            }
+        }
+        if let Some((track, below)) = chosen {
+            self.encoder.prepare(frame, below);
+            let embedding = self.encoder.infer()?;
+            let found = self
+                .bank
+                .classify(ndarray::ArrayView1::from(embedding), 0.0);
+            // Post, leaves and sky are surely none; a plate is like no class of the pack.
+            let bare = (found.top.iter())
+                .any(|c| c.class.family == Family::Background && c.probability >= NOTHING_BELOW);
+            self.advisor.plate_look(track, below.width(), !bare);
         }
         Ok(())
     }
@@ -388,6 +432,9 @@ fn same_sign(a: &Naming, b: &Naming) -> bool {
         _ => false,
     }
 }
+
+/// Below a sign is nothing when the background is this probable.
+const NOTHING_BELOW: f32 = 0.5;
 
 /// The evidence of a track: its own, or a free one given to it.
 fn slot_of(evidence: &mut [Evidence], id: TrackId) -> Option<usize> {

@@ -122,6 +122,19 @@ impl Advisor {
         }
     }
 
+    /// Whether to look below a limit sign for a plate.
+    pub fn wants_plate_look(&self, track: TrackId, bbox: BoxPx) -> bool {
+        (self.approaches.iter())
+            .any(|(id, approach)| *id == track && approach.wants_plate_look(bbox))
+    }
+
+    /// What was found there.
+    pub fn plate_look(&mut self, track: TrackId, width_px: f32, found: bool) {
+        if let Some(approach) = self.approach(track) {
+            approach.plate_look(width_px, found);
+        }
+    }
+
     fn approach(&mut self, track: TrackId) -> Option<&mut Approach> {
         let at = match self.approaches.iter().position(|(id, _)| *id == track) {
             Some(at) => at,

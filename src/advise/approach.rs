@@ -21,6 +21,9 @@ const IN_THE_WAY_M: f32 = 1.4;
 /// Over this way and more, a standing sign must have come nearer by a share of it.
 const WAY_FOR_MOTION_M: f64 = 8.0;
 const STANDING_SHARE: f64 = 0.3;
+/// From this width of the sign on one sees whether a plate hangs below, again after this growth.
+const PLATE_LOOK_PX: f32 = 22.0;
+const PLATE_LOOK_GROWTH: f32 = 1.12;
 /// Frames in which a companion must be seen.
 const COMPANION_FRAMES: u32 = 3;
 
@@ -54,6 +57,8 @@ pub struct Approach {
     way_sums: [f64; 5],
     height_over_width: f32,
     plate: u32,
+    /// Width of the last look below, looks, and those that found a plate.
+    below: (f32, u32, u32),
     school: u32,
     warning: u32,
     /// How often the named limit changed.
@@ -121,8 +126,22 @@ impl Approach {
         }
     }
 
+    /// Whether another look below is worth it: the sign is large enough and has grown.
+    pub fn wants_plate_look(&self, bbox: BoxPx) -> bool {
+        bbox.width() >= PLATE_LOOK_PX && bbox.width() > PLATE_LOOK_GROWTH * self.below.0
+    }
+
+    /// Somebody looked below it.
+    pub fn plate_look(&mut self, width_px: f32, found: bool) {
+        self.below = (width_px, self.below.1 + 1, self.below.2 + u32::from(found));
+    }
+
     /// Whether a companion was there often enough.
     pub fn has(&self, companion: Companion) -> bool {
+        let (_, looks, plates) = self.below;
+        if companion == Companion::Plate && plates >= 2 && 2 * plates > looks {
+            return true;
+        }
         let seen = match companion {
             Companion::Plate => self.plate,
             Companion::School => self.school,
@@ -191,6 +210,13 @@ impl Approach {
             _ => Passage::Passed,
         }
     }
+}
+
+/// Where a plate hangs below a sign.
+pub fn plate_place(sign: BoxPx) -> BoxPx {
+    let (width, height) = (sign.width(), sign.width() * 0.56);
+    let top = sign.y1 - 0.02 * width;
+    BoxPx::new(sign.x0, top, sign.x1, top + height)
 }
 
 /// How `other` hangs on the post of `sign`, if it does: a flat nameless thing below, or anything above

@@ -11,7 +11,7 @@ mod odometer;
 mod role;
 
 pub use advisor::{Advisor, Seen};
-pub use approach::{Approach, Companion, Passage, below_as_plate, stacked};
+pub use approach::{Approach, Companion, Passage, below_as_plate, plate_place, stacked};
 pub use limit::{Context, Now, PassedSign, SpeedLimit, Standing};
 pub use odometer::{Mark, Odometer};
 pub use role::Role;

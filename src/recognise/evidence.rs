@@ -125,6 +125,11 @@ impl Evidence {
         self.largest_side_px
     }
 
+    /// The class that is confirmed.
+    pub fn confirmed(&self) -> Option<&ClassInfo> {
+        self.confirmed.as_deref()
+    }
+
     /// A class is confirmed, and the fused evidence still says the same.
     pub fn is_decided(&self) -> bool {
         match (&self.confirmed, self.best.naming.class()) {
