@@ -34,6 +34,10 @@ demo: build ## Replay the bundled drive, from Germany to France, to a report
 	$(TSEDGE) replay demo/drive.mp4 --gps demo/drive.gpx --jsonl demo/drive.jsonl --report demo/drive.html
 	@echo "Open demo/drive.html in a browser."
 
+.PHONY: three-countries
+three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive through three countries
+	$(PYTHON) scripts/compare_packs.py $(TSEDGE) scenarios/de_fr_ch.toml US docs/three-countries.md
+
 .PHONY: test
 test: setup ## Run the tests; needs nothing but this checkout
 	$(CARGO) test --locked
