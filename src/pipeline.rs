@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::advise::{Advisor, Seen, SpeedLimit, plate_place};
 use crate::detect::{Detection, Detections, Detector};
 use crate::event::{
-    AdviceState, Event, Family, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange, TrackView,
+    AdviceState, Event, Family, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange,
+    TrackView,
 };
 use crate::frame::Frame;
 use crate::model::ModelError;
