@@ -20,6 +20,7 @@ use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
 use crate::region::LocatePlan;
 use crate::region::sign::{Signatures, Trust};
+use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
 
 /// A configuration file; every key may be left out.
@@ -32,6 +33,8 @@ pub struct ConfigFile {
     pub models: ModelsConfig,
     /// The detector.
     pub detect: DetectConfig,
+    /// The camera's lens.
+    pub lens: LensConfig,
     /// Encoding and confirmation.
     pub recognise: RecogniseConfig,
     /// The receiver (`tsedge run`).
@@ -93,11 +96,24 @@ pub struct DetectConfig {
     pub low_threshold: Option<f32>,
 }
 
+/// `[lens]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LensConfig {
+    /// Horizontal angle of view, for distances and bearings; 60 by default, which makes them vague.
+    pub field_of_view_deg: Option<f32>,
+}
+
 /// `[recognise]`
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecogniseConfig {
-    /// Encoder calls a frame, at most.
+    /// Time for encoding a frame's crops, in milliseconds; 6 by default.
+    pub budget_ms: Option<f32>,
+    /// What one crop is taken to cost, in milliseconds; 0.75 by default. A declared figure, not a
+    /// measured one: the same recording gives the same events on a slower machine.
+    pub crop_cost_ms: Option<f32>,
+    /// Encoder calls a frame, at most; else as many as the budget pays.
     pub crops_per_frame: Option<usize>,
     /// Smaller boxes are not encoded.
     pub min_side_px: Option<f32>,
@@ -146,6 +162,15 @@ impl ConfigFile {
             other.detect.score_threshold,
         );
         put(&mut self.detect.low_threshold, other.detect.low_threshold);
+        put(
+            &mut self.lens.field_of_view_deg,
+            other.lens.field_of_view_deg,
+        );
+        put(&mut self.recognise.budget_ms, other.recognise.budget_ms);
+        put(
+            &mut self.recognise.crop_cost_ms,
+            other.recognise.crop_cost_ms,
+        );
         put(
             &mut self.recognise.crops_per_frame,
             other.recognise.crops_per_frame,
@@ -223,12 +248,10 @@ impl Plan {
         let (detect, start_score) = detect_plan(&config.detect, &detector)?;
         let mut recognition = RecognitionPlan::default();
         recognition.track.start_score = start_score;
+        recognition.lens = lens(&config.lens)?;
         let encode = &mut recognition.encode;
-        encode.per_frame = config.recognise.crops_per_frame.unwrap_or(encode.per_frame);
+        encode.per_frame = crops_per_frame(&config.recognise)?;
         encode.min_side_px = config.recognise.min_side_px.unwrap_or(encode.min_side_px);
-        if encode.per_frame == 0 {
-            bail!("recognise.crops_per_frame is 0: nothing would be recognised");
-        }
         Ok(Self {
             onnxruntime: config.runtime.onnxruntime.clone(),
             providers,
@@ -244,6 +267,41 @@ impl Plan {
             borders: config.region.borders()?,
         })
     }
+}
+
+fn lens(config: &LensConfig) -> anyhow::Result<Lens> {
+    let Some(field_of_view_deg) = config.field_of_view_deg else {
+        return Ok(Lens::default());
+    };
+    if !(5.0..=170.0).contains(&field_of_view_deg) {
+        bail!("lens.field_of_view_deg is {field_of_view_deg}, expected 5 to 170");
+    }
+    Ok(Lens {
+        field_of_view_deg,
+        is_given: true,
+    })
+}
+
+/// What the budget pays, at the declared cost of a crop.
+fn crops_per_frame(config: &RecogniseConfig) -> anyhow::Result<usize> {
+    let budget_ms = config.budget_ms.unwrap_or(6.0);
+    let cost_ms = config.crop_cost_ms.unwrap_or(0.75);
+    if !(cost_ms > 0.0 && cost_ms.is_finite() && budget_ms.is_finite()) {
+        bail!(
+            "recognise.budget_ms {budget_ms} and recognise.crop_cost_ms {cost_ms}: expected more than 0"
+        );
+    }
+    let affordable = (budget_ms / cost_ms).floor().min(MAX_TRACKS as f32) as usize;
+    let crops = config.crops_per_frame.unwrap_or(affordable);
+    if config.crops_per_frame == Some(0) {
+        bail!("recognise.crops_per_frame is 0: nothing would be recognised");
+    }
+    if crops == 0 {
+        bail!(
+            "recognise.budget_ms {budget_ms} pays no crop of recognise.crop_cost_ms {cost_ms}: nothing would be recognised"
+        );
+    }
+    Ok(crops)
 }
 
 fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan, f32)> {
@@ -382,6 +440,15 @@ mod tests {
             ),
             ("[packs]\nsignatures = 'required'", "packs.public_keys"),
             ("[packs]\npublic_keys = ['x']", "public key `x`"),
+            (
+                "[recognise]\nbudget_ms = 0.5",
+                "recognise.budget_ms 0.5 pays no crop",
+            ),
+            ("[recognise]\ncrop_cost_ms = 0", "recognise.crop_cost_ms 0"),
+            (
+                "[lens]\nfield_of_view_deg = 200",
+                "lens.field_of_view_deg is 200",
+            ),
             ("[models]\nencoder = 'none.toml'", "none.toml: No such file"),
         ] {
             let error = resolve(text).unwrap_err();

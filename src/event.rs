@@ -86,6 +86,19 @@ pub struct Candidate {
     pub probability: f32,
 }
 
+/// Where a sign stands as the camera sees it; deviations are standard deviations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// From the camera, in metres.
+    pub distance_m: f32,
+    /// Deviation of the distance, in metres.
+    pub distance_deviation_m: f32,
+    /// From the camera's axis, to the right, in degrees.
+    pub bearing_deg: f32,
+    /// Deviation of the bearing, in degrees.
+    pub bearing_deviation_deg: f32,
+}
+
 /// A step in the life of a track.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignEvent {
@@ -105,6 +118,8 @@ pub struct SignEvent {
     pub region: RegionCode,
     /// Where: the last box.
     pub bbox: BoxPx,
+    /// Where it stood then; `None` when the box was cut by the frame's edge.
+    pub placement: Option<Placement>,
     /// Frames in which it was detected so far.
     pub observations: u32,
     /// When the track was first detected.

@@ -16,8 +16,8 @@ use crate::event::{
 use crate::frame::Frame;
 use crate::model::ModelError;
 use crate::recognise::{ConfirmPlan, EncodePlan, Encoder, Evidence, Verdict, priority, quality};
-use crate::region::{RegionBank, RegionChange};
-use crate::track::{MAX_TRACKS, Track, TrackPlan, Tracker};
+use crate::region::{RegionBank, RegionChange, standard_size};
+use crate::track::{Lens, MAX_TRACKS, Track, TrackPlan, Tracker};
 use crate::units::{BoxPx, RegionCode, Timestamp, TrackId};
 
 /// The thresholds of tracking, encoding and confirmation.
@@ -29,6 +29,8 @@ pub struct RecognitionPlan {
     pub encode: EncodePlan,
     /// When a class is confirmed.
     pub confirm: ConfirmPlan,
+    /// The camera's lens, for distances and bearings.
+    pub lens: Lens,
 }
 
 /// Detector and recognition in one.
@@ -71,6 +73,7 @@ pub struct Recognition {
     region: RegionCode,
     advisor: Advisor,
     crop_limit: usize,
+    frame_px: (u32, u32),
     events: Vec<Event>,
     views: Vec<TrackView>,
 }
@@ -88,6 +91,7 @@ impl Recognition {
             advisor: Advisor::new(bank.region(), bank.road_rules()),
             bank,
             crop_limit: usize::MAX,
+            frame_px: (0, 0),
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
         }
@@ -203,6 +207,7 @@ impl Recognition {
         let evidence = &mut self.evidence[slot];
         let Some(id) = evidence.track() else { return };
         let before = evidence.naming();
+        let seen_by = (self.plan.lens, self.frame_px);
         let verdict = evidence.swap_bank(&self.bank, &self.plan.confirm);
         let to = evidence.naming();
         change.tracks += u32::from(evidence.encoded() > 0);
@@ -216,7 +221,7 @@ impl Recognition {
         if verdict == Verdict::Confirmed
             && let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id)
         {
-            let sign = sign_event(now, track, &self.evidence[slot], self.region);
+            let sign = sign_event(now, track, &self.evidence[slot], self.region, seen_by);
             self.confirm(slot, sign);
         }
     }
@@ -224,6 +229,7 @@ impl Recognition {
     /// Takes the boxes of the next frame.
     pub fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Result<(), ModelError> {
         let now = (frame.time, frame.index);
+        self.frame_px = (frame.width_px(), frame.height_px());
         self.tracker.update(
             frame.time,
             (frame.width_px(), frame.height_px()),
@@ -247,7 +253,8 @@ impl Recognition {
 
     /// Encodes the crops that deserve it, most urgent first, larger before smaller.
     fn encode(&mut self, frame: &Frame) -> Result<(), ModelError> {
-        let frame_px = (frame.width_px(), frame.height_px());
+        let seen_by = (self.plan.lens, self.frame_px);
+        let frame_px = self.frame_px;
         let mut queue: heapless::Vec<(u8, f32, usize, usize), MAX_TRACKS> = heapless::Vec::new();
         for (t, track) in self.tracker.tracks().iter().enumerate() {
             if !track.is_established() {
@@ -276,7 +283,7 @@ impl Recognition {
             let verdict = evidence.add(embedding, weight, side_px, &self.bank, &self.plan.confirm);
             if verdict == Verdict::Confirmed {
                 let now = (frame.time, frame.index);
-                let sign = sign_event(now, track, evidence, self.region);
+                let sign = sign_event(now, track, evidence, self.region, seen_by);
                 self.confirm(slot, sign);
             }
         }
@@ -336,6 +343,7 @@ impl Recognition {
 
     /// Says which tracks are worth speaking of now.
     fn announce(&mut self, now: (Timestamp, u64)) {
+        let seen_by = (self.plan.lens, self.frame_px);
         for evidence in &mut self.evidence {
             let Some(id) = evidence.track() else { continue };
             let worth = evidence.encoded() > 0 && evidence.naming() != Naming::NotASign;
@@ -344,7 +352,7 @@ impl Recognition {
             }
             if let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id) {
                 evidence.announced = true;
-                let sign = sign_event(now, track, evidence, self.region);
+                let sign = sign_event(now, track, evidence, self.region, seen_by);
                 self.events.push(Event::SignSeen(sign));
             }
         }
@@ -371,13 +379,14 @@ impl Recognition {
     }
 
     fn end_lost(&mut self, now: (Timestamp, u64)) {
+        let seen_by = (self.plan.lens, self.frame_px);
         for track in self.tracker.lost() {
             let found = self
                 .evidence
                 .iter_mut()
                 .find(|e| e.track() == Some(track.id));
             let Some(evidence) = found else { continue };
-            let sign = sign_event(now, track, evidence, self.region);
+            let sign = sign_event(now, track, evidence, self.region, seen_by);
             let named_here = (sign.naming.class())
                 .is_some_and(|class| self.bank.classes().iter().any(|c| Arc::ptr_eq(c, class)));
             self.advisor.lost(&sign, named_here);
@@ -452,16 +461,25 @@ fn sign_event(
     track: &Track,
     evidence: &Evidence,
     region: RegionCode,
+    (lens, frame_px): (Lens, (u32, u32)),
 ) -> SignEvent {
+    let naming = evidence.naming();
+    let size = standard_size(region, naming.class().map(Arc::as_ref));
     SignEvent {
         time,
         frame,
         track: track.id,
-        naming: evidence.naming(),
+        naming,
         probability: evidence.best().probability,
         top: evidence.best().top.clone(),
         region,
         bbox: track.last_box,
+        placement: lens.place(
+            track.last_box,
+            frame_px,
+            size.longer_side_m,
+            size.deviation_share,
+        ),
         observations: track.observations,
         first_seen: track.first_seen,
     }

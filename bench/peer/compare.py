@@ -4,7 +4,7 @@
     bench/peer/compare.py drive.mp4 --region DE --runs 5
 
 Makes a virtual environment for the peer when there is none. Frames a second are those of the replay
-itself, without the start of the process; tsedge's include loading its detectors, the peer's do not.
+itself, without the start of the process and the loading of models.
 On a machine that does other work, trust processor time before frames a second.
 """
 

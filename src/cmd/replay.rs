@@ -11,7 +11,7 @@ use super::Outcome;
 use crate::config::{ConfigFile, Plan};
 use crate::detect::Detector;
 use crate::event::Summary;
-use crate::model::{OnnxRuntime, Provider};
+use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::{Output, jsonl::JsonLines, table::Table};
 use crate::pipeline::Recognition;
 use crate::position::track;
@@ -170,7 +170,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let result = replay(
         ReplayJob {
             source,
-            detectors: detectors(&runtime, &plan, frame_px),
+            detectors: detectors(&runtime, &plan, frame_px)?,
             recognition: Recognition::new(plan.recognition, encoder, bank),
             region: plan.region,
             drive,
@@ -264,26 +264,26 @@ fn collector(
     })
 }
 
-/// One detector a thread, made on that thread.
-fn detectors<'a>(
-    runtime: &'a OnnxRuntime,
-    plan: &'a Plan,
+/// One detector a thread; they share the model.
+fn detectors(
+    runtime: &OnnxRuntime,
+    plan: &Plan,
     frame_px: (u32, u32),
-) -> Vec<Box<dyn FnOnce() -> anyhow::Result<Detector> + Send + 'a>> {
-    let one = || {
-        let load = move || {
-            Ok(Detector::load(
-                runtime,
-                &plan.detector,
-                &plan.providers,
-                1,
-                plan.detect,
-                frame_px,
-            )?)
-        };
-        Box::new(load) as Box<dyn FnOnce() -> anyhow::Result<Detector> + Send + 'a>
-    };
-    (0..plan.threads).map(|_| one()).collect()
+) -> Result<Vec<Detector>, ModelError> {
+    let first = Detector::load(
+        runtime,
+        &plan.detector,
+        &plan.providers,
+        1,
+        plan.detect,
+        frame_px,
+    )?;
+    let mut detectors = Vec::with_capacity(plan.threads);
+    for _ in 1..plan.threads {
+        detectors.push(first.twin()?);
+    }
+    detectors.push(first);
+    Ok(detectors)
 }
 
 fn outputs(args: &Args, bar: &ProgressBar) -> anyhow::Result<Vec<Box<dyn Output>>> {

@@ -93,6 +93,20 @@ impl Detector {
         })
     }
 
+    /// Another one like it for another thread; the model is loaded once.
+    pub fn twin(&self) -> Result<Self, ModelError> {
+        Ok(Self {
+            model: self.model.twin()?,
+            plan: self.plan,
+            levels: self.levels.clone(),
+            input_px: self.input_px,
+            pad: self.pad,
+            filled: None,
+            resampler: Resampler::default(),
+            candidates: Vec::with_capacity(decode::MAX_CANDIDATES),
+        })
+    }
+
     /// Width and height of the model's input.
     pub fn input_px(&self) -> (usize, usize) {
         self.input_px

@@ -1,9 +1,10 @@
 //! One model ready to run: session, provider, and buffers bound once.
 //!
 //! Takes a picture written into [`Model::input`], gives [`Model::output`]. On the CPU a run allocates
-//! nothing on the Rust heap. Refuses a model whose graph is not what its card says.
+//! nothing on the Rust heap. Threads that run one model share its session. Refuses a model whose graph is not what its card says.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::AsPointer;
@@ -102,10 +103,12 @@ pub enum ModelError {
 /// A loaded model; see the module.
 pub struct Model {
     name: String,
-    session: Session,
+    session: Arc<Session>,
     binding: IoBinding,
     input_name: String,
     input: Tensor<u8>,
+    shape: [i64; 4],
+    output_shapes: Vec<(String, Vec<i64>)>,
     outputs: Vec<Tensor<f32>>,
     provider: Provider,
     run_time: Duration,
@@ -124,26 +127,55 @@ impl Model {
         outputs: &[(String, Vec<i64>)],
     ) -> Result<Self, ModelError> {
         let name = card.spec.name.clone();
-        let failed = |source| ModelError::Runtime {
-            model: name.clone(),
-            source,
-        };
         let bytes = card.model_bytes()?;
         let size = (height_px as i64, width_px as i64);
         let (session, provider) = open(runtime, &name, &bytes, wanted, threads, size)?;
         let shape = [1, 3, size.0, size.1];
         check_graph(&name, &session, &card.spec.input.name, &shape, outputs)?;
+        Self::bind(
+            name,
+            Arc::new(session),
+            card.spec.input.name.clone(),
+            shape,
+            outputs.to_vec(),
+            provider,
+        )
+    }
 
+    /// The same model with buffers of its own, for another thread: the session is shared, and with it
+    /// its weights and the memory that runs one after another need.
+    pub fn twin(&self) -> Result<Self, ModelError> {
+        Self::bind(
+            self.name.clone(),
+            Arc::clone(&self.session),
+            self.input_name.clone(),
+            self.shape,
+            self.output_shapes.clone(),
+            self.provider,
+        )
+    }
+
+    fn bind(
+        name: String,
+        session: Arc<Session>,
+        input_name: String,
+        shape: [i64; 4],
+        output_shapes: Vec<(String, Vec<i64>)>,
+        provider: Provider,
+    ) -> Result<Self, ModelError> {
+        let failed = |source| ModelError::Runtime {
+            model: name.clone(),
+            source,
+        };
         let allocator = Allocator::default();
         let mut binding = session.create_binding().map_err(failed)?;
         let input = Tensor::<u8>::new(&allocator, shape).map_err(failed)?;
-        let input_name = card.spec.input.name.clone();
         binding.bind_input(&input_name, &input).map_err(failed)?;
-        let mut tensors = Vec::with_capacity(outputs.len());
-        for (output, shape) in outputs {
+        let mut outputs = Vec::with_capacity(output_shapes.len());
+        for (output, shape) in &output_shapes {
             let mut tensor = Tensor::<f32>::new(&allocator, shape.clone()).map_err(failed)?;
             binding.bind_output(output, &mut tensor).map_err(failed)?;
-            tensors.push(tensor);
+            outputs.push(tensor);
         }
         let mut model = Self {
             name,
@@ -151,7 +183,9 @@ impl Model {
             binding,
             input_name,
             input,
-            outputs: tensors,
+            shape,
+            output_shapes,
+            outputs,
             provider,
             run_time: Duration::ZERO,
         };
@@ -199,9 +233,9 @@ impl Model {
         }
         let start = Instant::now();
         let options: *const ort::sys::OrtRunOptions = std::ptr::null();
-        // SAFETY: session and binding are alive, belong together and are used by this thread alone
-        // (`&mut self`); null options mean the defaults; input and outputs are owned by `self` and
-        // outlive the call. ort's own `run_binding` would allocate its result map on every call.
+        // SAFETY: session and binding are alive and belong together; the binding is used by this thread
+        // alone (`&mut self`), and ONNX Runtime lets threads run one session at the same time; null
+        // options mean the defaults; input and outputs are owned by `self` and outlive the call. ort's own `run_binding` would allocate its result map on every call.
         let status = unsafe {
             let run = ort::api().RunWithBinding;
             ort::Error::result_from_status(run(
@@ -264,6 +298,8 @@ fn builder(
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_intra_op_spinning(false)?
+        // A pattern is one more block beside those that the first run left behind.
+        .with_memory_pattern(false)?
         .with_dimension_override("height", height)?
         .with_dimension_override("width", width)?)
 }

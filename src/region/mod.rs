@@ -13,6 +13,7 @@ pub mod pack;
 mod rows;
 pub mod rules;
 pub mod sign;
+pub mod size;
 mod store;
 pub mod watch;
 
@@ -23,5 +24,6 @@ pub use follow::{RegionChange, RegionFollower};
 pub use locate::{LocatePlan, RegionLocator};
 pub use pack::{Pack, PackError};
 pub use rules::Rules;
+pub use size::{SignSize, standard_size};
 pub use store::PackStore;
 pub use watch::{PackNews, PackWatcher};

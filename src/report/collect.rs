@@ -337,6 +337,7 @@ mod tests {
             .collect(),
             region: RegionCode::WORLD,
             bbox: bbox(),
+            placement: None,
             observations: 5,
             first_seen: Timestamp::ZERO,
         };

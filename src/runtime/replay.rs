@@ -33,8 +33,8 @@ use crate::units::{RegionCode, Timestamp};
 pub struct ReplayJob<'a> {
     /// Where frames come from.
     pub source: Box<dyn FrameSource>,
-    /// One a worker thread; makes a detector on that thread, so that they load side by side.
-    pub detectors: Vec<Box<dyn FnOnce() -> anyhow::Result<Detector> + Send + 'a>>,
+    /// One a worker thread.
+    pub detectors: Vec<Detector>,
     /// The rest of the stages, with the first region's bank.
     pub recognition: Recognition,
     /// The region the drive starts in.
@@ -107,7 +107,8 @@ pub fn replay(
         source,
         ended: false,
     });
-    let frames = detectors.len() * 2 + 1;
+    // One in each worker's hands, one in the caller's, one on its way.
+    let frames = detectors.len() + 2;
     let (pool_in, pool_out) = bounded(frames);
     for _ in 0..frames {
         // The channel holds as many.
@@ -122,7 +123,7 @@ pub fn replay(
             std::thread::Builder::new()
                 .name(format!("ts-detect-{n}"))
                 .spawn_scoped(scope, move || {
-                    let result = detector().and_then(|d| worker(d, shared, &pool, &looked));
+                    let result = worker(detector, shared, &pool, &looked);
                     if let Err(error) = result {
                         // The caller may have stopped listening after another error.
                         let _ = looked.send(Err(error));

@@ -4,9 +4,14 @@
 //! the size: a sign that is approached grows by a factor, not by pixels), driven by time stamps, so
 //! that dropped frames and variable rates need no special case. Association is greedy on overlap and
 //! closeness of the predicted box, strong detections first, weak ones only for tracks that exist
-//! (as in ByteTrack, arXiv 2110.06864). Identities are never reused. Nothing is allocated.
+//! (as in ByteTrack, arXiv 2110.06864). What is left may have been shaken out of place: a track goes on
+//! with the one detection of its size near by, when neither has another choice. Identities are never
+//! reused. Nothing is allocated.
 
 mod motion;
+mod placement;
+
+pub use placement::Lens;
 
 use motion::Motion;
 
@@ -53,21 +58,37 @@ pub struct Track {
     pub detection: Option<Detection>,
     /// The box of the last detection.
     pub last_box: BoxPx,
+    now: BoxPx,
     motion: Motion,
     established: bool,
 }
 
 impl Track {
-    /// The box now: detected where possible, predicted otherwise.
+    /// The box now, within the frame: detected where possible, predicted otherwise.
     pub fn bbox(&self) -> BoxPx {
-        self.detection
-            .map_or_else(|| self.motion.bbox(), |d| d.bbox)
+        self.now
     }
 
-    /// Still in the picture, as far as its motion tells.
-    fn is_inside(&self, (width_px, height_px): (u32, u32)) -> bool {
-        let (x, y) = self.bbox().centre();
-        (0.0..width_px as f32).contains(&x) && (0.0..height_px as f32).contains(&y)
+    /// Brings the box up to this frame; false once its motion says it has left the picture.
+    fn place(&mut self, (width_px, height_px): (u32, u32)) -> bool {
+        let expected = self.motion.bbox();
+        let bbox = self.detection.map_or(expected, |d| d.bbox);
+        let (x, y) = bbox.centre();
+        self.now = bbox.clipped(width_px, height_px);
+        let is_inside = (0.0..width_px as f32).contains(&x) && (0.0..height_px as f32).contains(&y);
+        is_inside && self.now.is_usable()
+    }
+
+    fn take(&mut self, detection: Detection, time: Timestamp) {
+        self.motion.correct(detection.bbox, time);
+        self.see(detection, time);
+    }
+
+    fn see(&mut self, detection: Detection, time: Timestamp) {
+        self.detection = Some(detection);
+        self.last_box = detection.bbox;
+        self.last_seen = time;
+        self.observations += 1;
     }
 
     /// Detected often enough to be spoken of.
@@ -111,6 +132,7 @@ impl Tracker {
         let detections = &detections[..detections.len().min(MAX_DETECTIONS)];
         self.associate(time, detections, &mut used, true);
         self.associate(time, detections, &mut used, false);
+        self.recover(time, detections, &mut used);
         for (detection, used) in detections.iter().zip(used) {
             if !used && detection.score >= self.plan.start_score {
                 self.start(time, *detection);
@@ -118,9 +140,9 @@ impl Tracker {
         }
         let plan = self.plan;
         let lost = &mut self.lost;
-        self.tracks.retain(|track| {
-            let gone = time.seconds_since(track.last_seen) > plan.lost_after_s
-                || !track.is_inside(frame_px);
+        self.tracks.retain_mut(|track| {
+            let is_inside = track.place(frame_px);
+            let gone = !is_inside || time.seconds_since(track.last_seen) > plan.lost_after_s;
             // A thing seen once and not again was noise.
             let noise = !track.established && track.detection.is_none();
             if gone && track.established {
@@ -184,11 +206,39 @@ impl Tracker {
                 continue;
             }
             used[d] = true;
-            track.motion.correct(detections[d].bbox, time);
-            track.detection = Some(detections[d]);
-            track.last_box = detections[d].bbox;
-            track.last_seen = time;
-            track.observations += 1;
+            track.take(detections[d], time);
+        }
+    }
+
+    /// Ties established tracks without a detection to strong detections without a track, where each is
+    /// the other's only candidate: a pothole moves the picture by more than a small sign's size.
+    fn recover(
+        &mut self,
+        time: Timestamp,
+        detections: &[Detection],
+        used: &mut [bool; MAX_DETECTIONS],
+    ) {
+        self.pairs.clear();
+        for (t, track) in self.tracks.iter().enumerate() {
+            if track.detection.is_some() || !track.established {
+                continue;
+            }
+            for (d, detection) in detections.iter().enumerate() {
+                let is_free = !used[d] && detection.score >= self.plan.start_score;
+                if is_free && track.motion.may_be_shaken_to(detection.bbox) {
+                    self.pairs.push((0.0, t as u8, d as u8));
+                }
+            }
+        }
+        for (_, t, d) in &self.pairs {
+            let rivals = self.pairs.iter().filter(|(_, a, b)| a == t || b == d);
+            if rivals.count() == 1 {
+                let (t, d) = (usize::from(*t), usize::from(*d));
+                used[d] = true;
+                let track = &mut self.tracks[t];
+                track.motion.jerk(detections[d].bbox, time);
+                track.see(detections[d], time);
+            }
         }
     }
 
@@ -200,6 +250,7 @@ impl Tracker {
             last_seen: time,
             detection: Some(detection),
             last_box: detection.bbox,
+            now: detection.bbox,
             motion: Motion::new(detection.bbox, time),
             established: self.plan.establish <= 1,
         };
@@ -300,7 +351,79 @@ mod tests {
         assert_eq!(tracker.tracks()[0].observations, 2);
     }
 
+    /// A picture that jumps by `jerk` pixels and back, now and then.
+    fn shaken(bbox: BoxPx, frame: u32, jerk: f32) -> BoxPx {
+        let dy = if frame % 9 == 8 { jerk } else { 0.0 };
+        BoxPx::new(bbox.x0, bbox.y0 + dy, bbox.x1, bbox.y1 + dy)
+    }
+
+    #[test]
+    fn a_shaken_picture_keeps_its_tracks() {
+        let mut tracker = Tracker::new(TrackPlan::default());
+        for frame in 0..90 {
+            let boxes = [60.0, -90.0].map(|lateral| {
+                let bbox = approached(frame, lateral);
+                seen(shaken(bbox, frame, 1.5 * bbox.height()))
+            });
+            tracker.update(at(frame), FRAME, &boxes);
+        }
+        let ids: Vec<u32> = tracker.tracks().iter().map(|t| t.id.0).collect();
+        assert_eq!(ids, [0, 1]);
+    }
+
     proptest! {
+        #[test]
+        fn ten_missed_frames_are_survived_anywhere_in_an_approach(
+            lateral in 40.0_f32..150.0, from in 5_u32..75,
+        ) {
+            let mut tracker = Tracker::new(TrackPlan::default());
+            for frame in 0..90 {
+                let found = [seen(approached(frame, lateral))];
+                let missed = (from..from + 10).contains(&frame);
+                tracker.update(at(frame), FRAME, if missed { &[] } else { &found });
+                let left = found[0].bbox.centre().0 > 1270.0;
+                prop_assert!(left || tracker.tracks().iter().all(|t| t.id.0 == 0), "frame {frame}");
+            }
+        }
+
+        #[test]
+        fn motion_is_a_matter_of_time_not_of_frames(
+            gaps_ms in prop::collection::vec(15_i64..300, 12..40), speed_px_s in -250.0_f32..250.0,
+        ) {
+            let mut tracker = Tracker::new(TrackPlan::default());
+            // Two looks close together give the first velocity.
+            let mut ms = 0;
+            for gap in [0, 33, 33].iter().chain(&gaps_ms) {
+                ms += gap;
+                let x = 640.0 + speed_px_s * ms as f32 / 1000.0;
+                if !(30.0..1250.0).contains(&x) { break; }
+                let bbox = BoxPx::from_centre(x, 300.0, 40.0, 40.0);
+                tracker.update(Timestamp::from_nanos(ms * 1_000_000), FRAME, &[seen(bbox)]);
+                prop_assert_eq!(tracker.tracks().len(), 1);
+                prop_assert_eq!(tracker.tracks()[0].id, TrackId(0));
+            }
+        }
+
+        #[test]
+        fn a_cut_ends_tracks_and_begins_others(
+            before in (50.0_f32..1200.0, 50.0_f32..600.0, 14.0_f32..60.0),
+            after in (50.0_f32..1200.0, 50.0_f32..600.0, 14.0_f32..60.0),
+        ) {
+            let ((x0, y0, a), (x1, y1, b)) = (before, after);
+            let far = (x0 - x1).hypot(y0 - y1) > 4.0 * a.max(b) || !(0.5..2.0).contains(&(a / b));
+            prop_assume!(far && BoxPx::from_centre(x0, y0, a, a).iou(&BoxPx::from_centre(x1, y1, b, b)) == 0.0);
+            let mut tracker = Tracker::new(TrackPlan::default());
+            let mut ended = Vec::new();
+            for frame in 0..40 {
+                let (x, y, side) = if frame < 20 { before } else { after };
+                tracker.update(at(frame), FRAME, &[seen(BoxPx::from_centre(x, y, side, side))]);
+                ended.extend(tracker.lost().iter().map(|t| t.id.0));
+            }
+            prop_assert_eq!(ended, vec![0]);
+            prop_assert_eq!(tracker.tracks().len(), 1);
+            prop_assert_eq!(tracker.tracks()[0].id, TrackId(1));
+        }
+
         #[test]
         fn identities_are_unique_and_boxes_finite(
             frames in prop::collection::vec(
@@ -320,6 +443,7 @@ mod tests {
                 let mut live = std::collections::BTreeSet::new();
                 for t in tracker.tracks() {
                     prop_assert!(t.bbox().is_usable());
+                    prop_assert_eq!(t.bbox().clipped(FRAME.0, FRAME.1), t.bbox());
                     prop_assert!(live.insert(t.id.0) && !ended.contains(&t.id.0));
                 }
             }

@@ -1,13 +1,26 @@
-//! The motion of one box: an alpha-beta filter on centre and logarithm of the size.
+//! The motion of one box: an alpha-beta filter on centre and logarithm of the size, which expects what
+//! comes nearer to do so at constant speed.
 
 use crate::units::{BoxPx, Timestamp};
 
 /// Share of the innovation taken into position, and (once the rate is known) into velocity.
 const ALPHA: f32 = 0.7;
 const BETA: f32 = 0.35;
+/// Sizes are measured worse than places: what a track grows by is smoothed more.
+const BETA_SIZE: f32 = 0.175;
 
 /// Predictions further ahead than this keep still: velocity says nothing about them.
 const HORIZON_S: f32 = 0.7;
+
+/// No prediction brings a thing nearer by more than this share of its distance.
+const MAX_CLOSED_SHARE: f32 = 0.6;
+
+/// Longer without a measurement is a gap: the approach must be extrapolated, and is trusted less than a
+/// detection.
+const GAP_S: f32 = 0.15;
+
+/// A jerk of the camera moves a sign by no more of its sizes.
+const SHAKE_SIZES: f32 = 2.0;
 
 /// State (centre x, centre y, ln width, ln height) and its rate a second.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +32,8 @@ pub(super) struct Motion {
     /// The box of `predicted`.
     expected: BoxPx,
     updates: u32,
+    /// The last measurement was displaced by a jerk, and not believed.
+    jerked: bool,
 }
 
 impl Motion {
@@ -31,16 +46,35 @@ impl Motion {
             predicted: state,
             expected: bbox,
             updates: 1,
+            jerked: false,
         }
     }
 
     /// Moves the prediction to `time`.
     pub(super) fn predict(&mut self, time: Timestamp) {
         let dt = (time.seconds_since(self.measured) as f32).clamp(0.0, HORIZON_S);
-        for k in 0..4 {
-            self.predicted[k] = self.state[k] + self.rate[k] * dt;
+        let (nearer, closing) = self.closing(dt);
+        for k in 0..2 {
+            self.predicted[k] = self.state[k] + self.rate[k] * dt * nearer;
+        }
+        for k in 2..4 {
+            self.predicted[k] = self.state[k] + self.rate[k] * dt + nearer.ln() - closing * dt;
         }
         self.expected = to_box(self.predicted);
+    }
+
+    /// How much nearer the thing is after `dt` seconds, as a factor, and how fast its size grows now.
+    ///
+    /// What is approached at constant speed grows as 1 / (T - t) and moves away from the vanishing point
+    /// as it grows: with growth rate r now, both by 1 / (1 - r dt). From one frame to the next that is
+    /// less than the noise of r.
+    fn closing(&self, dt: f32) -> (f32, f32) {
+        if dt < GAP_S {
+            return (1.0, 0.0);
+        }
+        let rate = (self.rate[2] + self.rate[3]) / 2.0;
+        let closing = rate.clamp(0.0, MAX_CLOSED_SHARE / dt.max(1e-3));
+        (1.0 / (1.0 - closing * dt), closing)
     }
 
     /// The predicted box.
@@ -68,25 +102,57 @@ impl Motion {
         (iou > 0.2 || plausible).then_some(iou - 0.5 * distance - 0.2 * ratio.ln().abs())
     }
 
+    /// Whether a jerk of the whole picture may have moved the box there: near by, and of its size.
+    pub(super) fn may_be_shaken_to(&self, detected: BoxPx) -> bool {
+        let expected = self.expected;
+        let size = (expected.longer_side() + detected.longer_side()) / 2.0;
+        let ((ex, ey), (dx, dy)) = (expected.centre(), detected.centre());
+        let ratio = (expected.area() / detected.area()).sqrt();
+        (ex - dx).hypot(ey - dy) < SHAKE_SIZES * size && (0.75..1.33).contains(&ratio)
+    }
+
+    /// Takes a measurement that a jerk displaced: the rate stays, and so does the place unless the jerk
+    /// before has not gone back either. After a gap the prediction was wrong, rather than the picture.
+    pub(super) fn jerk(&mut self, detected: BoxPx, time: Timestamp) {
+        if time.seconds_since(self.measured) as f32 > GAP_S {
+            self.correct(detected, time);
+            return;
+        }
+        self.state = if self.jerked {
+            to_state(detected)
+        } else {
+            self.predicted
+        };
+        self.jerked = !self.jerked;
+        self.measured = time;
+    }
+
     /// Takes a measurement.
     pub(super) fn correct(&mut self, detected: BoxPx, time: Timestamp) {
         let dt = (time.seconds_since(self.measured) as f32).max(1e-3);
         let measured = to_state(detected);
         // The second measurement gives the first velocity; later ones refine it.
-        let beta = if self.updates == 1 { 0.6 } else { BETA };
+        let beta = match self.updates {
+            1 => [0.6, 0.6, 0.3, 0.3],
+            _ => [BETA, BETA, BETA_SIZE, BETA_SIZE],
+        };
+        // The rates as they are by now, if the approach went on.
+        let nearer = self.closing(dt.min(HORIZON_S)).0;
+        let grown = [nearer * nearer, nearer * nearer, nearer, nearer];
         let mut rate_limit = [f32::INFINITY, f32::INFINITY, 4.0, 4.0];
         rate_limit[0] = 20.0 * detected.width();
         rate_limit[1] = 20.0 * detected.height();
         for k in 0..4 {
             let innovation = measured[k] - self.predicted[k];
             self.state[k] = self.predicted[k] + ALPHA * innovation;
-            self.rate[k] =
-                (self.rate[k] + beta * innovation / dt).clamp(-rate_limit[k], rate_limit[k]);
+            self.rate[k] = (self.rate[k] * grown[k] + beta[k] * innovation / dt)
+                .clamp(-rate_limit[k], rate_limit[k]);
         }
         self.predicted = self.state;
         self.expected = to_box(self.state);
         self.measured = time;
         self.updates += 1;
+        self.jerked = false;
     }
 }
 

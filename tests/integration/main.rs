@@ -43,4 +43,5 @@ mod specification;
 mod support;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
+mod track_drives;
 mod vectors;

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 use tsedge::event::{
     AdviceState, Candidate, ClassInfo, Crossing, Event, ExpiryReason, Family, HealthEvent, Naming,
-    RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
+    Placement, RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
 };
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -43,6 +43,12 @@ pub fn sign(naming: Naming) -> SignEvent {
         top,
         region: region("DE"),
         bbox: BoxPx::new(811.7, 301.2, 860.6, 350.4),
+        placement: Some(Placement {
+            distance_m: 13.53,
+            distance_deviation_m: 4.36,
+            bearing_deg: 9.96,
+            bearing_deviation_deg: 2.4,
+        }),
         observations: 5,
         first_seen: Timestamp::from_ticks(30, 30),
     }
@@ -201,6 +207,12 @@ fn any_sign() -> impl Strategy<Value = SignEvent> {
                     top: top.into_iter().collect(),
                     region,
                     bbox: BoxPx::new(b[0], b[1], b[2], b[3]),
+                    placement: (observations % 2 == 0).then_some(Placement {
+                        distance_m: b[0].abs(),
+                        distance_deviation_m: b[1].abs(),
+                        bearing_deg: b[2] % 90.0,
+                        bearing_deviation_deg: b[3].abs(),
+                    }),
                     observations,
                     first_seen: first,
                 }

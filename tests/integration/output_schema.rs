@@ -95,8 +95,9 @@ fn the_bytes_of_a_line_are_fixed() {
             r#"{"event":"sign_confirmed","time_s":1.233,"frame":37,"track":4,"result":"sign","#,
             r#""class":"speed_limit_60","national_code":"274-60","label":"Speed limit 60","#,
             r#""label_local":"Zulässige Höchstgeschwindigkeit 60","value":60,"unit":"km/h","#,
-            r#""region":"DE","probability":0.981,"box_px":[812,301,861,350],"observations":5,"#,
-            r#""first_seen_s":1.0,"top":[{"class":"speed_limit_60","probability":0.981}]}"#,
+            r#""region":"DE","probability":0.981,"box_px":[812,301,861,350],"distance_m":13.5,"#,
+            r#""distance_deviation_m":4.4,"bearing_deg":10.0,"bearing_deviation_deg":2.4,"#,
+            r#""observations":5,"first_seen_s":1.0,"top":[{"class":"speed_limit_60","probability":0.981}]}"#,
             "\n"
         )
     );

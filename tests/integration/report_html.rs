@@ -182,6 +182,7 @@ impl Drive {
             top,
             region,
             bbox,
+            placement: None,
             observations: age as u32 + 1,
             first_seen: Timestamp::from_ticks((frame.index - age) as i64, 30),
         };

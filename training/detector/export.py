@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from tsedge_training.paths import data_root
 
-from . import scenes
+from . import scenes, strips
 from .inference import letterbox
 from .network import STRIDES_PX, Detector
 
@@ -107,6 +107,7 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
         )
     model = onnx.load(path)
     feed_bytes(model.graph)
+    strips.split(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

@@ -45,6 +45,14 @@ struct Sign<'a> {
     region: RegionCode,
     probability: Rounded<3>,
     box_px: [i32; 4],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance_m: Option<Rounded<1>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance_deviation_m: Option<Rounded<1>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearing_deg: Option<Rounded<1>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bearing_deviation_deg: Option<Rounded<1>>,
     observations: u32,
     first_seen_s: Rounded<3>,
     top: Top<'a>,
@@ -73,6 +81,10 @@ impl<'a> Sign<'a> {
             region: e.region,
             probability: Rounded(e.probability.into()),
             box_px: BoxPx::rounded(&e.bbox),
+            distance_m: e.placement.map(|p| Rounded(p.distance_m.into())),
+            distance_deviation_m: (e.placement).map(|p| Rounded(p.distance_deviation_m.into())),
+            bearing_deg: e.placement.map(|p| Rounded(p.bearing_deg.into())),
+            bearing_deviation_deg: (e.placement).map(|p| Rounded(p.bearing_deviation_deg.into())),
             observations: e.observations,
             first_seen_s: seconds(e.first_seen),
             top: Top(&e.top),

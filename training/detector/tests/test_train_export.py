@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from detector import strips
 from detector.augment import AugmentConfig, Augmenter
 from detector.export import export_float, export_int8
 from detector.inference import detect, letterbox, onnx_runner, onnx_session, torch_runner
@@ -126,3 +127,19 @@ def test_letterbox_pads_right_and_below() -> None:
     image, scale = letterbox(np.full((720, 1280, 3), 200, np.uint8), 640)
     assert image.shape == (1, 3, 384, 640) and scale == 0.5
     assert (image[:, :, :360] == 200).all() and (image[:, :, 360:] == 114).all()
+
+
+def test_strips_change_no_bit(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [letterbox(scene.image, 192)[0] for scene in synthetic.scenes(4, seed=2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(strips, "split", lambda model: None)
+        export_int8(trained[0], tmp_path / "whole.onnx", pictures)
+    model = onnx.load(tmp_path / "whole.onnx")
+    strips.split(model)
+    onnx.save(model, tmp_path / "strips.onnx")
+    whole, parts = (onnx_runner(tmp_path / f"{name}.onnx") for name in ("whole", "strips"))
+    rng = np.random.default_rng(0)
+    for height, width in ((32, 64), (64, 32), (160, 320)):
+        picture = rng.integers(0, 256, (1, 3, height, width), dtype=np.uint8)
+        for a, b in zip(whole(picture), parts(picture), strict=True):
+            assert (a == b).all()

@@ -1,0 +1,139 @@
+//! Promises: a sign is one track, and choosing crops loses nothing against encoding every one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tsedge::detect::{Detections, Detector};
+use tsedge::event::Event;
+use tsedge::frame::Frame;
+use tsedge::pipeline::{Recognition, RecognitionPlan};
+use tsedge::recognise::Encoder;
+use tsedge::region::PackStore;
+use tsedge::source::{self, Next, OpenOptions};
+use tsedge::track::{MAX_TRACKS, Tracker};
+use tsedge::units::BoxPx;
+
+use crate::support::{Drive, drive, plan, runtime};
+
+/// The frames of a drive and what the detector says of them.
+fn detected(drive: &Drive) -> Vec<(Frame, Detections)> {
+    let plan = plan("WORLD");
+    let mut source = source::open(&drive.video, &OpenOptions::default()).unwrap();
+    let frame_px = (source.info().width_px, source.info().height_px);
+    let (providers, detect) = (&plan.providers, plan.detect);
+    let mut detector =
+        Detector::load(&runtime(), &plan.detector, providers, 1, detect, frame_px).unwrap();
+    let mut frames = Vec::new();
+    loop {
+        let (mut frame, mut found) = (Frame::default(), Detections::new());
+        if source.next_frame(&mut frame).unwrap() == Next::End {
+            return frames;
+        }
+        detector.detect(&frame, &mut found).unwrap();
+        frames.push((frame, found));
+    }
+}
+
+/// The true boxes of each frame, by sign.
+fn truth(drive: &Drive) -> BTreeMap<u64, Vec<(u64, BoxPx)>> {
+    let truth: Value =
+        serde_json::from_str(&std::fs::read_to_string(&drive.truth).unwrap()).unwrap();
+    let mut boxes = BTreeMap::<u64, Vec<(u64, BoxPx)>>::new();
+    for sign in truth["signs"].as_array().unwrap() {
+        for entry in sign["boxes"].as_array().unwrap() {
+            let edge = |i: usize| entry[1][i].as_f64().unwrap() as f32;
+            let bbox = BoxPx::new(edge(0), edge(1), edge(2), edge(3));
+            let frame = entry[0].as_u64().unwrap();
+            boxes
+                .entry(frame)
+                .or_default()
+                .push((sign["id"].as_u64().unwrap(), bbox));
+        }
+    }
+    boxes
+}
+
+/// (signs followed, fragments, identity switches) of a drive.
+fn follow(scenario: &str) -> (usize, usize, usize) {
+    let drive = drive(scenario);
+    let truth = truth(&drive);
+    let mut tracker = Tracker::new(plan("WORLD").recognition.track);
+    let mut tracks_of = BTreeMap::<u64, BTreeSet<u32>>::new();
+    let mut signs_of = BTreeMap::<u32, BTreeSet<u64>>::new();
+    for (frame, found) in detected(&drive) {
+        tracker.update(frame.time, (frame.width_px(), frame.height_px()), &found);
+        for track in tracker.tracks().iter().filter(|t| t.is_established()) {
+            let Some(detection) = track.detection else {
+                continue;
+            };
+            let here = truth.get(&frame.index).into_iter().flatten();
+            if let Some((sign, _)) =
+                here.filter(|(_, b)| b.iou(&detection.bbox) > 0.4)
+                    .max_by(|a, b| {
+                        let iou = |b: &BoxPx| b.iou(&detection.bbox);
+                        iou(&a.1).total_cmp(&iou(&b.1))
+                    })
+            {
+                tracks_of.entry(*sign).or_default().insert(track.id.0);
+                signs_of.entry(track.id.0).or_default().insert(*sign);
+            }
+        }
+    }
+    let beyond_one = |sets: Vec<usize>| sets.iter().map(|n| n - 1).sum();
+    (
+        tracks_of.len(),
+        beyond_one(tracks_of.values().map(BTreeSet::len).collect()),
+        beyond_one(signs_of.values().map(BTreeSet::len).collect()),
+    )
+}
+
+#[test]
+fn a_sign_is_one_track() {
+    for (scenario, least) in [("test_de_fr", 3), ("test_us", 3)] {
+        let (signs, fragments, switches) = follow(scenario);
+        eprintln!("{scenario}: {signs} signs, {fragments} fragments, {switches} switches");
+        assert!(signs >= least, "{scenario}: {signs} signs followed");
+        assert_eq!((fragments, switches), (0, 0), "{scenario}");
+    }
+}
+
+/// What each track was last confirmed as.
+fn confirmed(
+    frames: &[(Frame, Detections)],
+    region: &str,
+    rule: RecognitionPlan,
+) -> BTreeMap<u32, String> {
+    let plan = plan(region);
+    let encoder = Encoder::load(&runtime(), &plan.encoder, &plan.providers, 1).unwrap();
+    let bank = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
+        .best(plan.region)
+        .unwrap();
+    let mut recognition = Recognition::new(rule, encoder, bank);
+    let mut named = BTreeMap::new();
+    for (frame, found) in frames {
+        recognition.begin();
+        recognition.step(frame, found).unwrap();
+        for event in recognition.events() {
+            if let Event::SignConfirmed(sign) = event {
+                let class = sign.naming.class().unwrap();
+                named.insert(sign.track.0, class.key.clone());
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn the_choice_of_crops_loses_nothing_against_encoding_every_one() {
+    for (scenario, region) in [("test_de_fr", "DE"), ("test_us", "US")] {
+        let frames = detected(&drive(scenario));
+        let chosen = plan(region).recognition;
+        let mut every = chosen;
+        every.encode.per_frame = MAX_TRACKS;
+        // Growth by nothing: each look is encoded.
+        every.encode.growth = 0.0;
+        let found = confirmed(&frames, region, chosen);
+        assert!(!found.is_empty(), "{scenario}");
+        assert_eq!(found, confirmed(&frames, region, every), "{scenario}");
+    }
+}
