@@ -277,7 +277,7 @@ fn detectors<'a>(
                 &plan.detector,
                 &plan.providers,
                 1,
-                plan.detect,
+                &plan.detect,
                 frame_px,
             )?)
         };

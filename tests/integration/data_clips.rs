@@ -49,8 +49,14 @@ fn data_sixty_and_children() {
 }
 
 #[test]
-fn data_priority_road_hundred_and_no_bicycles() {
-    let signs = ["priority_road", "speed_limit_100", "no_bicycles"];
+fn data_priority_road_hundred_forty_and_no_bicycles() {
+    // The 40 stands to the right of the road, 20 px high.
+    let signs = [
+        "priority_road",
+        "speed_limit_100",
+        "no_bicycles",
+        "speed_limit_40",
+    ];
     expect("eu_hu_sh11.mp4", "WORLD", &signs);
 }
 

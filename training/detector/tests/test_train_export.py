@@ -1,5 +1,6 @@
 """A tiny run learns, and what is exported says the same as the net."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from detector.augment import AugmentConfig, Augmenter
+from detector.equalise import equalise
 from detector.export import export_float, export_int8
 from detector.inference import detect, letterbox, onnx_runner, onnx_session, torch_runner
 from detector.network import Detector
@@ -85,6 +87,21 @@ def test_float_export_equals_the_net(trained, tmp_path: Path) -> None:
     image, _ = letterbox(synthetic.scenes(1, seed=9)[0].image, 256)
     for mine, theirs in zip(torch_runner(net)(image), onnx_runner(path)(image), strict=True):
         assert np.allclose(mine, theirs, atol=1e-3)
+
+
+def test_equalised_channels_say_the_same(trained) -> None:
+    net = copy.deepcopy(trained[0])
+    pictures = [letterbox(scene.image, 192)[0] for scene in synthetic.scenes(4, seed=2)]
+    loud = {}
+    for name, module in net.named_modules():
+        if name == "stage8.0.0":  # a depthwise convolution: one reader, nothing added to it
+            module.register_forward_hook(lambda m, i, out: loud.update({m: out.amax((0, 2, 3))}))
+    before = torch_runner(net)(pictures[0])
+    spread_before = next(iter(loud.values())).log().std()
+    equalise(net, pictures)
+    for mine, theirs in zip(torch_runner(net)(pictures[0]), before, strict=True):
+        assert np.allclose(mine, theirs, atol=1e-3)
+    assert next(iter(loud.values())).log().std() < spread_before
 
 
 def test_int8_export_takes_bytes_of_any_size_and_stays_close(trained, tmp_path: Path) -> None:
