@@ -99,7 +99,7 @@ def calibrated_packs(model: Model, encoder: OnnxEncoder, catalogue: Catalogue,
     with torch.no_grad():
         rows = model.head.rows().numpy()
     out = []
-    # Regions without photos have nothing to be calibrated on: `tsedge region build` makes their packs.
+    # The others have nothing to be calibrated on: `tsedge region build` makes their packs.
     photographed_regions = [catalogue.regions[code] for code in data.REGIONS]
     for region in (catalogue.world, *photographed_regions):
         start = packs.Calibration(scale=20.0, min_probability=0.5, min_cosine=-1.0)
