@@ -110,11 +110,11 @@ fn networks(c: &mut Criterion) {
         &plan.detector,
         &plan.providers,
         1,
-        plan.detect,
+        &plan.detect,
         (1280, 720),
     )
     .unwrap();
-    let (width, height) = detector.input_px();
+    let (width, height) = detector.inputs_px().next().unwrap();
     let mut found = Detections::new();
     c.bench_function(&format!("detect/all/{width}x{height}"), |b| {
         b.iter(|| detector.detect(&frame, &mut found).unwrap());

@@ -7,6 +7,7 @@ mod live;
 mod place;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
-use crate::detect::DetectPlan;
+use crate::detect::{DetectPlan, View};
 use crate::model::card::Kind;
 use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
@@ -22,6 +23,9 @@ use crate::region::LocatePlan;
 use crate::region::sign::{Signatures, Trust};
 use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
+
+/// More views would look at each part too seldom.
+const MAX_VIEWS: usize = 4;
 
 /// A configuration file; every key may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -90,6 +94,12 @@ pub struct DetectConfig {
     /// Rows looked at, as shares of the height, `[top, bottom]`; by default all but the lowest tenth,
     /// where cameras show the bonnet and burn in their texts.
     pub band: Option<[f32; 2]>,
+    /// Several views taken in turn, frame by frame, in place of `long_side_px` and `band`: such as a band
+    /// around the horizon in full resolution, and the whole frame at half of it.
+    pub views: Option<Vec<ViewConfig>>,
+    /// Milliseconds a frame that the detector may take (`tsedge run`): the best views that this machine has
+    /// time for are chosen at the start. A replay does not measure, so that it stays repeatable.
+    pub budget_ms: Option<f64>,
     /// Score that starts a track; the card's choice by default.
     pub score_threshold: Option<f32>,
     /// Score that continues one; the card's choice by default.
@@ -102,6 +112,16 @@ pub struct DetectConfig {
 pub struct LensConfig {
     /// Horizontal angle of view, for distances and bearings; 60 by default, which makes them vague.
     pub field_of_view_deg: Option<f32>,
+}
+
+/// One of `detect.views`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViewConfig {
+    /// As in `[detect]`.
+    pub long_side_px: Option<usize>,
+    /// As in `[detect]`.
+    pub band: Option<[f32; 2]>,
 }
 
 /// `[recognise]`
@@ -155,6 +175,11 @@ impl ConfigFile {
         put(&mut self.models.detector, other.models.detector);
         put(&mut self.models.encoder, other.models.encoder);
         put(&mut self.models.packs, other.models.packs);
+        if other.detect.long_side_px.is_some() || other.detect.band.is_some() {
+            self.detect.views = None;
+        }
+        put(&mut self.detect.views, other.detect.views);
+        put(&mut self.detect.budget_ms, other.detect.budget_ms);
         put(&mut self.detect.long_side_px, other.detect.long_side_px);
         put(&mut self.detect.band, other.detect.band);
         put(
@@ -201,6 +226,8 @@ pub struct Plan {
     pub trust: Trust,
     /// How frames are put before the detector.
     pub detect: DetectPlan,
+    /// The time the detector may take for a frame; [`Plan::detect`] holds whatever it takes.
+    pub detect_budget: Option<Duration>,
     /// Tracking, encoding, confirming.
     pub recognition: RecognitionPlan,
     /// The region to start in.
@@ -246,6 +273,7 @@ impl Plan {
             bail!("runtime.threads is {threads}, expected 1 to 64");
         }
         let (detect, start_score) = detect_plan(&config.detect, &detector)?;
+        let detect_budget = detect_budget(&config.detect)?;
         let mut recognition = RecognitionPlan::default();
         recognition.track.start_score = start_score;
         recognition.lens = lens(&config.lens)?;
@@ -261,6 +289,7 @@ impl Plan {
             packs,
             trust,
             detect,
+            detect_budget,
             recognition,
             region,
             locate: config.region.locate()?,
@@ -308,10 +337,6 @@ fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan
     let Some(of_card) = card.spec.detector else {
         bail!("{}: no [detector] section", card.model_path.display());
     };
-    let [top, bottom] = config.band.unwrap_or([0.0, 0.9]);
-    if !(0.0 <= top && top < bottom && bottom <= 1.0) {
-        bail!("detect.band is [{top}, {bottom}], expected 0 <= top < bottom <= 1");
-    }
     let start = config.score_threshold.unwrap_or(of_card.score_threshold);
     let low = config.low_threshold.unwrap_or(of_card.low_threshold);
     if !(0.0 < low && low <= start && start < 1.0) {
@@ -319,13 +344,37 @@ fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan
             "detect.low_threshold {low} and detect.score_threshold {start}: expected 0 < low <= score < 1"
         );
     }
-    let long_side_px = config.long_side_px.unwrap_or(of_card.long_side_px);
-    if !(64..=8192).contains(&long_side_px) {
-        bail!("detect.long_side_px is {long_side_px}, expected 64 to 8192");
-    }
+    let one = |key: &str, long_side_px: Option<usize>, band: Option<[f32; 2]>| {
+        let [top, bottom] = band.unwrap_or([0.0, 0.9]);
+        if !(0.0 <= top && top < bottom && bottom <= 1.0) {
+            bail!("{key}.band is [{top}, {bottom}], expected 0 <= top < bottom <= 1");
+        }
+        let long_side_px = long_side_px.unwrap_or(of_card.long_side_px);
+        if !(64..=8192).contains(&long_side_px) {
+            bail!("{key}.long_side_px is {long_side_px}, expected 64 to 8192");
+        }
+        let band = (top, bottom);
+        Ok(View { long_side_px, band })
+    };
+    let views = match &config.views {
+        None => vec![one("detect", config.long_side_px, config.band)?],
+        Some(views) if !(1..=MAX_VIEWS).contains(&views.len()) => {
+            bail!(
+                "detect.views has {} views, expected 1 to {MAX_VIEWS}",
+                views.len()
+            )
+        }
+        Some(_) if config.long_side_px.is_some() || config.band.is_some() => {
+            bail!(
+                "detect.views replaces detect.long_side_px and detect.band: give one or the other"
+            )
+        }
+        Some(views) => (views.iter())
+            .map(|view| one("detect.views", view.long_side_px, view.band))
+            .collect::<anyhow::Result<_>>()?,
+    };
     let plan = DetectPlan {
-        long_side_px,
-        band: (top, bottom),
+        views,
         threshold: low,
         nms_iou: of_card.nms_iou,
     };
@@ -335,6 +384,19 @@ fn detect_plan(config: &DetectConfig, card: &Card) -> anyhow::Result<(DetectPlan
 /// The folder given, or one of the usual places.
 pub fn models_folder(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     given.map_or_else(usual_models_folder, |folder| Ok(folder.to_owned()))
+}
+
+fn detect_budget(config: &DetectConfig) -> anyhow::Result<Option<Duration>> {
+    let Some(ms) = config.budget_ms else {
+        return Ok(None);
+    };
+    if !(1.0..=10_000.0).contains(&ms) {
+        bail!("detect.budget_ms is {ms}, expected 1 to 10000");
+    }
+    if config.views.is_some() {
+        bail!("detect.budget_ms chooses the views: leave out detect.views");
+    }
+    Ok(Some(Duration::from_secs_f64(ms / 1e3)))
 }
 
 /// `TSEDGE_MODELS`, `models` here or beside the program, or the system's.
@@ -429,6 +491,16 @@ mod tests {
             ("[runtime]\nthreads = 0", "runtime.threads is 0"),
             ("[runtime]\nproviders = []", "runtime.providers is empty"),
             ("[detect]\nband = [0.8, 0.2]", "detect.band is [0.8, 0.2]"),
+            ("[detect]\nviews = []", "detect.views has 0 views"),
+            (
+                "[detect]\nband = [0.0, 0.5]\nviews = [{ long_side_px = 640 }]",
+                "detect.views replaces",
+            ),
+            (
+                "[detect]\nviews = [{ band = [0.5, 0.5] }]",
+                "detect.views.band is [0.5, 0.5]",
+            ),
+            ("[detect]\nbudget_ms = 0", "detect.budget_ms is 0"),
             (
                 "[detect]\nlow_threshold = 0.99",
                 "detect.low_threshold 0.99",

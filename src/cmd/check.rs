@@ -101,10 +101,13 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
         found.step(on, encoder);
         let size = config.camera.as_ref().map_or([1280, 720], |c| c.size_px);
         let px = (size[0], size[1]);
-        let detector = Detector::load(runtime, &plan.detector, providers, 1, plan.detect, px);
+        let detector = Detector::load(runtime, &plan.detector, providers, 1, &plan.detect, px);
         let on = |d: &Detector| {
-            let (width, height) = d.input_px();
-            format!("detector on {}, {width}x{height}", d.model().provider())
+            let views = d
+                .inputs_px()
+                .map(|(width, height)| format!("{width}x{height}"));
+            let views = views.collect::<Vec<_>>().join(" and ");
+            format!("detector on {}, {views}", d.provider())
         };
         found.step(on, detector.map_err(Into::into));
     }

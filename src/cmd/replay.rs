@@ -275,7 +275,7 @@ fn detectors(
         &plan.detector,
         &plan.providers,
         1,
-        plan.detect,
+        &plan.detect,
         frame_px,
     )?;
     let mut detectors = Vec::with_capacity(plan.threads);

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -13,9 +14,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
 use crate::config::{ConfigFile, JsonlConfig, Plan};
-use crate::detect::{DetectPlan, Detector};
+use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
-use crate::model::{OnnxRuntime, Provider};
+use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
 use crate::output::jsonl::{JsonLines, RotatingFile};
 use crate::output::serial::SerialOutput;
@@ -106,16 +107,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     tell_refused(&shared, &packs.take_refusals());
     let watched = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
         .with_trust(plan.trust.clone());
-    let smaller = DetectPlan {
-        long_side_px: (plan.detect.long_side_px as f64 * SMALLER_PICTURE) as usize,
-        ..plan.detect
+    let load = |detect: &DetectPlan| {
+        let (card, px) = (&plan.detector, camera.frame_px());
+        Detector::load(&runtime, card, &plan.providers, plan.threads, detect, px)
     };
-    let detectors = [plan.detect, smaller]
+    let detect = choose_views(&plan, camera.frame_px(), clock.as_ref(), load)?;
+    let detectors = [&detect, &detect.scaled(SMALLER_PICTURE)]
         .into_iter()
-        .map(|detect| {
-            let (card, px) = (&plan.detector, camera.frame_px());
-            Detector::load(&runtime, card, &plan.providers, plan.threads, detect, px)
-        })
+        .map(load)
         .collect::<Result<_, _>>()?;
     log::info!("{}; region {}", camera.description(), plan.region);
     let position = position(&config, &plan, packs, &shared, &clock)?;
@@ -139,6 +138,34 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let result = result?;
     service.stopping();
     close(&result)
+}
+
+/// The views as configured, or the best ones that there is time for.
+fn choose_views(
+    plan: &Plan,
+    frame_px: (u32, u32),
+    clock: &dyn Clock,
+    load: impl FnMut(&DetectPlan) -> Result<Detector, ModelError>,
+) -> anyhow::Result<DetectPlan> {
+    let Some(budget) = plan.detect_budget else {
+        return Ok(plan.detect.clone());
+    };
+    let plans = ladder(&plan.detect);
+    let chosen = within_budget(&plans, budget, frame_px, clock, load)?;
+    let Some((chosen, took)) = chosen else {
+        return Ok(plan.detect.clone());
+    };
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let text = format!(
+        "the detector takes {:.1} ms a frame, with {chosen}",
+        ms(took)
+    );
+    if took > budget {
+        log::warn!("{text}: more than detect.budget_ms = {}", ms(budget));
+    } else {
+        log::info!("{text}");
+    }
+    Ok(chosen)
 }
 
 /// One screen about a running unit.

@@ -1,12 +1,16 @@
 //! Finds sign-like things in a frame: letterbox, inference, decode, non-maximum suppression.
 
+mod budget;
 mod decode;
+
+use std::fmt;
 
 use crate::frame::Frame;
 use crate::frame::resample::{Chroma, Resampler, Target};
 use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider};
 use crate::units::BoxPx;
 
+pub use budget::{ladder, within_budget};
 pub use decode::MAX_DETECTIONS;
 
 /// A box that may hold a sign.
@@ -21,17 +25,47 @@ pub struct Detection {
 /// All detections of a frame, best first.
 pub type Detections = heapless::Vec<Detection, MAX_DETECTIONS>;
 
-/// How the frame is put before the model.
+/// Which rows of a frame are looked at, and how large.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DetectPlan {
-    /// The frame is scaled down until its longer side is at most this.
+pub struct View {
+    /// The rows are scaled down until their longer side is at most this.
     pub long_side_px: usize,
     /// Rows looked at, as shares of the height: (top, bottom).
     pub band: (f32, f32),
+}
+
+/// How frames are put before the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectPlan {
+    /// Taken in turn, by the number of the frame: the same frame is always seen the same way.
+    pub views: Vec<View>,
     /// Weaker boxes are not reported.
     pub threshold: f32,
     /// Of two boxes that overlap more, the weaker goes.
     pub nms_iou: f32,
+}
+
+impl DetectPlan {
+    /// The same views, each smaller by `factor`.
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut plan = self.clone();
+        for view in &mut plan.views {
+            view.long_side_px = (view.long_side_px as f64 * factor) as usize;
+        }
+        plan
+    }
+}
+
+impl fmt::Display for DetectPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, view) in self.views.iter().enumerate() {
+            let join = if i > 0 { " and in turn " } else { "" };
+            let (top, bottom) = (100.0 * view.band.0, 100.0 * view.band.1);
+            let px = view.long_side_px;
+            write!(f, "{join}rows {top:.0}-{bottom:.0} % at {px} px")?;
+        }
+        Ok(())
+    }
 }
 
 /// Where the looked-at rows of a frame lie in the model's input.
@@ -42,89 +76,90 @@ struct Letterbox {
     height_px: usize,
 }
 
-/// A detector for frames of one size; others are fitted into the same input.
-pub struct Detector {
+/// A view and the model made for its size.
+struct Look {
+    view: View,
     model: Model,
-    plan: DetectPlan,
     levels: Vec<decode::Level>,
     input_px: (usize, usize),
-    pad: u8,
     filled: Option<Letterbox>,
+}
+
+/// A detector for frames of one size; others are fitted into the same input.
+pub struct Detector {
+    looks: Vec<Look>,
+    current: usize,
+    threshold: f32,
+    nms_iou: f32,
+    pad: u8,
     resampler: Resampler,
     candidates: Vec<Detection>,
 }
 
 impl Detector {
-    /// Loads the model for frames of `frame_px` (width, height).
+    /// Loads the model, once a view, for frames of `frame_px` (width, height).
     pub fn load(
         runtime: &OnnxRuntime,
         card: &Card,
         providers: &[Provider],
         threads: usize,
-        plan: DetectPlan,
+        plan: &DetectPlan,
         frame_px: (u32, u32),
     ) -> Result<Self, ModelError> {
-        // Checked when the card was read.
-        let multiple = card.spec.input.multiple_of_px.unwrap_or(32);
-        let band_height = f64::from(frame_px.1) * f64::from(plan.band.1 - plan.band.0);
-        let scale = (plan.long_side_px as f64 / f64::from(frame_px.0).max(band_height)).min(1.0);
-        let fit = |px: f64| (((px * scale).round() as usize).max(1)).next_multiple_of(multiple);
-        let (width, height) = (fit(f64::from(frame_px.0)), fit(band_height));
-        let levels: Vec<decode::Level> = (card.spec.outputs.iter())
-            .map(|o| decode::Level {
-                stride_px: o.stride_px,
-                columns: width / o.stride_px,
-                rows: height / o.stride_px,
-            })
-            .collect();
-        let outputs: Vec<(String, Vec<i64>)> = (card.spec.outputs.iter().zip(&levels))
-            .map(|(o, l)| (o.name.clone(), vec![1, 5, l.rows as i64, l.columns as i64]))
-            .collect();
-        let model = Model::load(runtime, card, providers, threads, (height, width), &outputs)?;
+        let looks = (plan.views.iter())
+            .map(|view| Look::load(runtime, card, providers, threads, *view, frame_px))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            model,
-            plan,
-            levels,
-            input_px: (width, height),
+            looks,
+            current: 0,
+            threshold: plan.threshold,
+            nms_iou: plan.nms_iou,
             pad: card.spec.input.pad_value.unwrap_or_default(),
-            filled: None,
             resampler: Resampler::default(),
             candidates: Vec::with_capacity(decode::MAX_CANDIDATES),
         })
     }
 
-    /// Another one like it for another thread; the model is loaded once.
+    /// Another one like it for another thread; the models are loaded once.
     pub fn twin(&self) -> Result<Self, ModelError> {
+        let looks = self
+            .looks
+            .iter()
+            .map(Look::twin)
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            model: self.model.twin()?,
-            plan: self.plan,
-            levels: self.levels.clone(),
-            input_px: self.input_px,
+            looks,
+            current: 0,
+            threshold: self.threshold,
+            nms_iou: self.nms_iou,
             pad: self.pad,
-            filled: None,
             resampler: Resampler::default(),
             candidates: Vec::with_capacity(decode::MAX_CANDIDATES),
         })
     }
 
-    /// Width and height of the model's input.
-    pub fn input_px(&self) -> (usize, usize) {
-        self.input_px
+    /// Width and height of the model's input, a view.
+    pub fn inputs_px(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.looks.iter().map(|look| look.input_px)
     }
 
-    /// The model behind it.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// Which provider runs the model.
+    pub fn provider(&self) -> Provider {
+        self.looks
+            .first()
+            .map_or(Provider::Cpu, |look| look.model.provider())
     }
 
-    /// Brings the frame into the model's input.
+    /// Brings the frame, or the part of it whose turn it is, into the model's input.
     pub fn prepare(&mut self, frame: &Frame) {
-        let letterbox = self.letterbox(frame);
-        let (width, height) = self.input_px;
-        let input = self.model.input();
-        if self.filled != Some(letterbox) {
+        self.current = (frame.index % self.looks.len() as u64) as usize;
+        let look = &mut self.looks[self.current];
+        let letterbox = look.letterbox(frame);
+        let (width, height) = look.input_px;
+        let input = look.model.input();
+        if look.filled != Some(letterbox) {
             input.fill(self.pad);
-            self.filled = Some(letterbox);
+            look.filled = Some(letterbox);
         }
         self.resampler.rgb(
             frame,
@@ -142,22 +177,19 @@ impl Detector {
 
     /// Runs the model on what [`Detector::prepare`] left.
     pub fn infer(&mut self) -> Result<(), ModelError> {
-        self.model.run()
+        self.looks[self.current].model.run()
     }
 
     /// Reads the boxes of the last inference, in pixels of the frame that was prepared.
     pub fn decode(&mut self, out: &mut Detections) {
         out.clear();
-        let Some(letterbox) = self.filled else { return };
+        let look = &self.looks[self.current];
+        let Some(letterbox) = look.filled else { return };
         self.candidates.clear();
-        for (i, level) in self.levels.iter().enumerate() {
-            level.candidates(
-                self.model.output(i),
-                self.plan.threshold,
-                &mut self.candidates,
-            );
+        for (i, level) in look.levels.iter().enumerate() {
+            level.candidates(look.model.output(i), self.threshold, &mut self.candidates);
         }
-        decode::suppress(&mut self.candidates, self.plan.nms_iou, out);
+        decode::suppress(&mut self.candidates, self.nms_iou, out);
         let source = letterbox.source;
         let (sx, sy) = (
             source.width() / letterbox.width_px as f32,
@@ -182,17 +214,63 @@ impl Detector {
         self.decode(out);
         Ok(())
     }
+}
+
+impl Look {
+    fn load(
+        runtime: &OnnxRuntime,
+        card: &Card,
+        providers: &[Provider],
+        threads: usize,
+        view: View,
+        frame_px: (u32, u32),
+    ) -> Result<Self, ModelError> {
+        // Checked when the card was read.
+        let multiple = card.spec.input.multiple_of_px.unwrap_or(32);
+        let band_height = f64::from(frame_px.1) * f64::from(view.band.1 - view.band.0);
+        let scale = (view.long_side_px as f64 / f64::from(frame_px.0).max(band_height)).min(1.0);
+        let fit = |px: f64| (((px * scale).round() as usize).max(1)).next_multiple_of(multiple);
+        let (width, height) = (fit(f64::from(frame_px.0)), fit(band_height));
+        let levels: Vec<decode::Level> = (card.spec.outputs.iter())
+            .map(|o| decode::Level {
+                stride_px: o.stride_px,
+                columns: width / o.stride_px,
+                rows: height / o.stride_px,
+            })
+            .collect();
+        let outputs: Vec<(String, Vec<i64>)> = (card.spec.outputs.iter().zip(&levels))
+            .map(|(o, l)| (o.name.clone(), vec![1, 5, l.rows as i64, l.columns as i64]))
+            .collect();
+        let model = Model::load(runtime, card, providers, threads, (height, width), &outputs)?;
+        Ok(Self {
+            view,
+            model,
+            levels,
+            input_px: (width, height),
+            filled: None,
+        })
+    }
+
+    fn twin(&self) -> Result<Self, ModelError> {
+        Ok(Self {
+            view: self.view,
+            model: self.model.twin()?,
+            levels: self.levels.clone(),
+            input_px: self.input_px,
+            filled: None,
+        })
+    }
 
     fn letterbox(&self, frame: &Frame) -> Letterbox {
         let (w, h) = (frame.width_px() as f32, frame.height_px() as f32);
         // Whole even rows, so that luma and chroma start together.
         let row = |share: f32| (h * share / 2.0).round() * 2.0;
-        let source = BoxPx::new(0.0, row(self.plan.band.0), w, row(self.plan.band.1).min(h));
+        let source = BoxPx::new(0.0, row(self.view.band.0), w, row(self.view.band.1).min(h));
         let (width, height) = self.input_px;
         let scale = (width as f32 / source.width().max(1.0))
             .min(height as f32 / source.height().max(1.0))
             .min(1.0)
-            .min(self.plan.long_side_px as f32 / source.longer_side().max(1.0));
+            .min(self.view.long_side_px as f32 / source.longer_side().max(1.0));
         let side = |px: f32, limit: usize| ((px * scale).round() as usize).clamp(1, limit);
         Letterbox {
             source,

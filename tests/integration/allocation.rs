@@ -71,7 +71,7 @@ fn recognition_allocates_nothing_after_warm_up() {
         &plan.detector,
         &plan.providers,
         1,
-        plan.detect,
+        &plan.detect,
         frame_px,
     )
     .unwrap();

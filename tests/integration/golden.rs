@@ -147,6 +147,32 @@ fn the_same_bytes_on_every_run_and_for_any_number_of_threads() {
 }
 
 #[test]
+fn views_in_turn_find_the_signs_and_give_the_same_bytes_for_any_number_of_threads() {
+    let scratch = tempfile::tempdir().unwrap();
+    let config = scratch.path().join("views.toml");
+    let views = "[detect]\nviews = [{ band = [0.2, 0.75] }, { long_side_px = 640 }]\n";
+    std::fs::write(&config, views).unwrap();
+    let drive = drive("test_de_fr");
+    let [one, three] = ["1", "3"].map(|threads| {
+        let out = scratch.path().join(threads);
+        tsedge_ok([
+            "replay".as_ref(),
+            drive.video.as_os_str(),
+            "--config".as_ref(),
+            config.as_os_str(),
+            "--threads".as_ref(),
+            threads.as_ref(),
+            "--quiet".as_ref(),
+            "--jsonl".as_ref(),
+            out.as_os_str(),
+        ]);
+        std::fs::read_to_string(out).unwrap()
+    });
+    assert_eq!(one, three);
+    assert!(one.contains("\"speed_limit_50\""), "{one}");
+}
+
+#[test]
 fn what_differs_is_found() {
     let within = BTreeMap::from([("probability".to_owned(), 0.1)]);
     let event = |class: &str, probability: f64| serde_json::json!({"class": class, "probability": probability, "frame": 3});

@@ -38,7 +38,7 @@ fn stage() -> MutexGuard<'static, Stage> {
         let px = (source.info().width_px, source.info().height_px);
         let card = &plan.detector;
         let mut detector =
-            Detector::load(&runtime, card, &plan.providers, 1, plan.detect, px).unwrap();
+            Detector::load(&runtime, card, &plan.providers, 1, &plan.detect, px).unwrap();
         let mut frames = Vec::new();
         loop {
             let (mut frame, mut boxes) = (Frame::default(), Detections::new());

@@ -20,7 +20,7 @@ fn detected(drive: &Drive) -> Vec<(Frame, Detections)> {
     let plan = plan("WORLD");
     let mut source = source::open(&drive.video, &OpenOptions::default()).unwrap();
     let frame_px = (source.info().width_px, source.info().height_px);
-    let (providers, detect) = (&plan.providers, plan.detect);
+    let (providers, detect) = (&plan.providers, &plan.detect);
     let mut detector =
         Detector::load(&runtime(), &plan.detector, providers, 1, detect, frame_px).unwrap();
     let mut frames = Vec::new();

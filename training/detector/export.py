@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from tsedge_training.paths import data_root
 
 from . import scenes, strips
+from .equalise import equalise
 from .inference import letterbox
 from .network import STRIDES_PX, Detector
 
@@ -80,7 +81,8 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
         plain, prepared = Path(folder) / "plain.onnx", Path(folder) / "prepared.onnx"
         export_float(net, plain, torch.float32)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-        nodes = onnx.load(prepared).graph.node
+        graph = onnx.load(prepared).graph
+        nodes, outputs = graph.node, {output.name for output in graph.output}
         low, high = (np.array(value, np.float32) for value in SCORE_LOGIT_RANGE)
         quantize_static(
             prepared,
@@ -94,9 +96,7 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
             reduce_range=True,
             calibrate_method=CalibrationMethod.MinMax,
             # Box and score keep their own scales: they are joined as floats.
-            nodes_to_exclude=[
-                n.name for n in nodes if n.name.endswith("/Concat") and "head" in n.name
-            ],
+            nodes_to_exclude=[n.name for n in nodes if outputs & {*n.output}],
             extra_options={
                 "TensorQuantOverrides": {
                     node.output[0]: [{"rmin": low, "rmax": high}]
@@ -147,8 +147,10 @@ def main() -> None:
     net = Detector()
     net.load_state_dict(torch.load(args.weights))
     args.out.mkdir(parents=True, exist_ok=True)
+    pictures = list(calibration_inputs(data_root()))
+    equalise(net, pictures)
     export_float(net, args.out / "detector.fp32.onnx")
-    export_int8(net, args.out / "detector.onnx", calibration_inputs(data_root()))
+    export_int8(net, args.out / "detector.onnx", pictures)
 
 
 if __name__ == "__main__":

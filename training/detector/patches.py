@@ -135,11 +135,8 @@ def _plain(rng: np.random.Generator) -> Patch:
     rgb = np.full((size, size, 3), PLAIN_COLOURS[rng.integers(8)], np.uint8)
     fade = np.linspace(rng.uniform(0.5, 1), rng.uniform(0.5, 1), size)[:, None, None]
     alpha = np.zeros((size, size), np.float32)
-    if rng.random() < 0.5:
-        cv2.circle(alpha, (32, 32), 31, 1.0, -1)
-    else:
-        corners = cv2.convexHull(rng.integers(0, size, (6, 2)).astype(np.int32))
-        cv2.fillConvexPoly(alpha, corners, 1.0)
+    corners = cv2.convexHull(rng.integers(0, size, (6, 2)).astype(np.int32))
+    cv2.fillConvexPoly(alpha, corners, 1.0)
     return Patch((rgb * fade).astype(np.uint8), alpha, 1.0)
 
 

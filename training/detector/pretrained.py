@@ -16,8 +16,9 @@ Weights = tuple[Tensor, Tensor]
 # Runs of convolutions in the YOLOX-nano graph, in the order they are computed.
 STEM = 0  # 3x3 on 2x2-folded pixels
 BACKBONE_AND_TOP_DOWN = range(1, 61)
-HEAD8 = range(77, 88)  # stem, class tower, classes, box tower, boxes; objectness (88) is left out
-HEAD16 = range(89, 100)
+HEAD8 = range(77, 89)  # stem, class tower, classes, box tower, boxes, objectness
+HEAD16 = range(89, 101)
+CLASSES = 5  # place of the class outputs in a head
 COCO_CLASSES = 80
 STOP_SIGN = 11  # row of COCO's stop sign in the class outputs
 
@@ -33,10 +34,11 @@ def convolutions(path: Path) -> list[Weights]:
 def load(net: Detector, path: Path, pictures: list[np.ndarray]) -> None:
     """Copies what has a counterpart; the stem, which is smaller, is fitted to the old one.
 
-    `pictures` (RGB) are the examples for the stem and for `match_statistics`.
+    `pictures` (RGB) are the examples for the stem. The weights want SiLU (`softness` 1) at first.
     """
     source = convolutions(path)
-    taken = [*BACKBONE_AND_TOP_DOWN, *HEAD8, *HEAD16]
+    taken = [*BACKBONE_AND_TOP_DOWN, *HEAD8[:-1], *HEAD16[:-1]]
+    objectness = {head[CLASSES]: head[-1] for head in (HEAD8, HEAD16)}
     layers = [m for m in net.modules() if isinstance(m, Conv)]
     owners = {layer.conv: layer for layer in layers}
     targets = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m is not net.stem.conv]
@@ -45,7 +47,10 @@ def load(net: Detector, path: Path, pictures: list[np.ndarray]) -> None:
     for target, index in zip(targets, taken, strict=True):
         weight, bias = source[index]
         if len(weight) == COCO_CLASSES:
-            weight, bias = weight[STOP_SIGN, None], bias[STOP_SIGN, None]
+            # The two logits, added up, rank like the product of the two probabilities.
+            more, more_bias = source[objectness[index]]
+            weight = torch.cat([weight[STOP_SIGN, None], more], 1)
+            bias = bias[STOP_SIGN, None] + more_bias
         if target.weight.shape != weight.shape:
             raise ValueError(
                 f"{path}: convolution {index} is {tuple(weight.shape)}, "
@@ -59,7 +64,6 @@ def load(net: Detector, path: Path, pictures: list[np.ndarray]) -> None:
     kernel, bias = fit_stem(net.stem.conv, source[STEM], pictures)
     net.stem.set_kernel(kernel)
     net.stem.conv.bias.copy_(bias)
-    match_statistics(net, layers, pictures)
 
 
 def fit_stem(stem: nn.Conv2d, source: Weights, pictures: list[np.ndarray]) -> Weights:
@@ -86,41 +90,6 @@ def old_stem(rgb: Tensor, source: Weights) -> Tensor:
     folded = torch.cat([bgr[..., y::2, x::2] for x, y in ((0, 0), (0, 1), (1, 0), (1, 1))], 1)
     weight, bias = source
     return F.conv2d(folded, weight, bias, padding=1)
-
-
-def match_statistics(net: Detector, layers: list[Conv], pictures: list[np.ndarray]) -> None:
-    """With ReLU, every layer gets the mean and spread that it had with YOLOX's SiLU."""
-    height = min(picture.shape[0] for picture in pictures)
-    width = min(picture.shape[1] for picture in pictures)
-    images = torch.cat([_input(picture[:height, :width]) for picture in pictures])
-    wanted: dict[Conv, tuple[Tensor, Tensor]] = {}
-
-    def remember(layer: Conv):
-        def hook(_: nn.Module, inputs: tuple[Tensor]) -> None:
-            wanted[layer] = torch.std_mean(inputs[0], (0, 2, 3), keepdim=True)
-
-        return hook
-
-    def correct(layer: Conv):
-        def hook(_: nn.Module, inputs: tuple[Tensor]) -> Tensor:
-            spread, mean = torch.std_mean(inputs[0], (0, 2, 3), keepdim=True)
-            old_spread, old_mean = wanted[layer]
-            factor = (old_spread / (spread + 1e-6)).clamp(0.3, 3)
-            layer.scale.mul_(factor.flatten()[:, None, None, None])
-            bias = (layer.conv.bias[:, None, None] - mean[0]) * factor[0] + old_mean[0]
-            layer.conv.bias.copy_(bias.flatten())
-            return (inputs[0] - mean) * factor + old_mean
-
-        return hook
-
-    for activation, hook_of in ((nn.SiLU, remember), (nn.ReLU, correct)):
-        hooks = []
-        for layer in layers:
-            layer.activation = activation()
-            hooks.append(layer.activation.register_forward_pre_hook(hook_of(layer)))
-        net(images)
-        for hook in hooks:
-            hook.remove()
 
 
 def _input(picture: np.ndarray) -> Tensor:

@@ -78,6 +78,9 @@ def train(
         progress = max(step / recipe.steps, elapsed)
         if progress >= 1:
             break
+        softness = max(0.0, 1 - progress / recipe.fade_in_relu) if recipe.fade_in_relu else 0.0
+        net.set_softness(softness)
+        average.set_softness(softness)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step, progress)
         images, truths = batch_of([augmenter.draw() for _ in range(recipe.batch)])
@@ -95,7 +98,7 @@ def train(
         if done % LOG_EVERY == 0:
             pace = done * recipe.batch / (time.monotonic() - started)
             mean = sum(losses[-LOG_EVERY:]) / LOG_EVERY
-            print(f"step {done}/{recipe.steps} loss {mean:.3f} {pace:.1f} crops/s", flush=True)
+            print(f"step {done} {progress:.0%} loss {mean:.3f} {pace:.1f} crops/s", flush=True)
         if done % recipe.checkpoint_every == 0:
             save(average, out / "average.pt")
     save(average, out / "average.pt")

@@ -1,5 +1,6 @@
 """A tiny run learns, and what is exported says the same as the net."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 
 from detector import strips
 from detector.augment import AugmentConfig, Augmenter
+from detector.equalise import equalise
 from detector.export import export_float, export_int8
 from detector.inference import detect, letterbox, onnx_runner, onnx_session, torch_runner
 from detector.network import Detector
@@ -86,6 +89,31 @@ def test_float_export_equals_the_net(trained, tmp_path: Path) -> None:
     image, _ = letterbox(synthetic.scenes(1, seed=9)[0].image, 256)
     for mine, theirs in zip(torch_runner(net)(image), onnx_runner(path)(image), strict=True):
         assert np.allclose(mine, theirs, atol=1e-3)
+
+
+def test_equalised_channels_say_the_same(trained) -> None:
+    net = copy.deepcopy(trained[0]).requires_grad_(False)
+    pictures = [letterbox(scene.image, 192)[0] for scene in synthetic.scenes(4, seed=2)]
+    peaks = []
+    # A depthwise convolution, with channels made unlike.
+    layer = net.stage8[0][0]
+    layer.scale[::2] *= 8
+    layer.conv.bias[::2] *= 8
+    layer.register_forward_hook(lambda m, i, out: peaks.append(out.amax((0, 2, 3))))
+    before = torch_runner(net)(pictures[0])
+    equalise(net, pictures)
+    for mine, theirs in zip(torch_runner(net)(pictures[0]), before, strict=True):
+        assert np.allclose(mine, theirs, rtol=1e-3, atol=1e-3)
+    loud = peaks[0] > 0.01  # the others may say nothing at all
+    assert loud.sum() > 2
+    assert peaks[-1][loud].log().std() < 0.7 * peaks[0][loud].log().std()
+
+
+def test_relu_fades_in() -> None:
+    net, x = Detector(), torch.linspace(-3, 3, 7)
+    for softness, wanted in ((1.0, F.silu(x)), (0.0, F.relu(x))):
+        net.set_softness(softness)
+        assert torch.equal(net.stem.activation(x.clone()), wanted)
 
 
 def test_int8_export_takes_bytes_of_any_size_and_stays_close(trained, tmp_path: Path) -> None:
