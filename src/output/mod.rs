@@ -3,7 +3,6 @@
 pub mod can;
 pub mod jsonl;
 mod progress;
-mod retry;
 pub mod serial;
 pub mod status;
 pub mod table;
@@ -11,7 +10,6 @@ pub mod table;
 use std::time::Duration;
 
 pub use progress::Progress;
-pub use retry::Retry;
 
 use crate::event::Event;
 use crate::units::Timestamp;

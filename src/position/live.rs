@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Reading, gpsd, nmea};
 use crate::clock::Clock;
-use crate::output::Retry;
+use crate::retry::Retry;
 use crate::units::Timestamp;
 
 /// How long a poll may wait for bytes.

@@ -8,7 +8,8 @@ use socketcan::{CanFdFrame, CanFdSocket, CanFrame, CanSocket, EmbeddedFrame, Soc
 
 use super::state::{Message, MessageIds, VehicleState};
 use crate::event::Event;
-use crate::output::{Output, Progress, Retry};
+use crate::output::{Output, Progress};
+use crate::retry::Retry;
 use crate::units::Timestamp;
 
 /// Classic or FD frames; both carry the same eight bytes.
@@ -93,12 +94,17 @@ impl CanOutput {
     /// Sends what is due; an error as long as the bus takes nothing.
     fn send_due(&mut self) -> io::Result<()> {
         let due = self.state.due(self.now, &self.progress);
-        let sent = match self.try_send(&due) {
-            Ok(()) => due.len(),
-            Err((sent, e)) => {
-                self.fault = Some((e.kind(), e.to_string()));
-                sent
-            }
+        let sent = if self.bus.is_none() && !self.retry.is_due(self.now) {
+            // The fault of the last try stands.
+            0
+        } else {
+            self.try_send(&due).map_or_else(
+                |(sent, e)| {
+                    self.fault = Some((e.kind(), e.to_string()));
+                    sent
+                },
+                |()| due.len(),
+            )
         };
         self.lost += (due.len() - sent) as u64;
         self.told_fault()
@@ -106,21 +112,14 @@ impl CanOutput {
 
     /// On failure: how many messages went out, and what then happened.
     fn try_send(&mut self, due: &[Message]) -> Result<(), (usize, io::Error)> {
-        if self.bus.is_none() {
-            if !self.retry.is_due(self.now) {
-                let last = self.fault.take();
-                let last = last.map(|(kind, text)| io::Error::new(kind, text));
-                return Err((0, last.unwrap_or_else(|| ErrorKind::NotConnected.into())));
-            }
-            match Bus::open(&self.interface, self.fd) {
-                Ok(bus) => self.bus = Some(bus),
-                Err(e) => {
-                    self.retry.failed(self.now);
-                    return Err((0, e));
-                }
-            }
-        }
-        let Some(bus) = &self.bus else { return Ok(()) };
+        let bus = match self.bus.take() {
+            Some(bus) => bus,
+            None => Bus::open(&self.interface, self.fd).map_err(|e| {
+                self.retry.failed(self.now);
+                (0, e)
+            })?,
+        };
+        let bus = self.bus.insert(bus);
         for (sent, message) in due.iter().enumerate() {
             if let Err(e) = bus.send(message) {
                 // A full queue (bus-off, no other node) is worth another try with the same socket; an

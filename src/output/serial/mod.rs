@@ -16,9 +16,10 @@ use serial2::SerialPort;
 
 pub use sentence::{MAX_LEN, parse};
 
-use super::{Output, Progress, Retry};
+use super::{Output, Progress};
 use crate::event::{Event, SpeedAdvice};
 use crate::health::{HealthState, Reasons};
+use crate::retry::Retry;
 use crate::units::{RegionCode, Timestamp};
 
 /// How long a blocked line may hold up this output's thread.

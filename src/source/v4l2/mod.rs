@@ -24,13 +24,14 @@ use super::camera::{Camera, Shot};
 use super::mjpeg::MjpegDecoder;
 use crate::clock::Clock;
 use crate::frame::{Frame, PixelFormat};
+use crate::retry::Retry;
 use crate::units::Timestamp;
 
 /// A camera that brings nothing for so long is started anew.
 pub const STALL: Duration = Duration::from_secs(2);
 /// Pauses before a lost camera is tried again.
-const RETRY_FIRST_S: f64 = 0.1;
-const RETRY_LONGEST_S: f64 = 1.0;
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
 /// A format of cameras that this build reads, best first: what costs the least to read.
 const FORMATS: [([u8; 4], Option<PixelFormat>); 6] = [
@@ -64,8 +65,7 @@ pub struct V4l2Camera {
     description: String,
     frame_px: (u32, u32),
     open: Option<Open>,
-    retry_s: f64,
-    retry_at: Option<Timestamp>,
+    retry: Retry,
     frames: u64,
     missed: u64,
     last: Timestamp,
@@ -91,8 +91,7 @@ impl V4l2Camera {
             plan,
             clock,
             open: None,
-            retry_s: RETRY_FIRST_S,
-            retry_at: None,
+            retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
             frames: 0,
             missed: 0,
             last: Timestamp::ZERO,
@@ -149,9 +148,7 @@ impl V4l2Camera {
 
     fn lose(&mut self, why: impl std::fmt::Display) -> Shot {
         self.open = None;
-        let pause = (self.retry_s * 1e9) as i64;
-        self.retry_at = Some(Timestamp::from_nanos(self.clock.now().nanos() + pause));
-        self.retry_s = (self.retry_s * 2.0).min(RETRY_LONGEST_S);
+        self.retry.failed(self.clock.now());
         Shot::Lost(format!("{}: {why}", self.plan.device.display()))
     }
 
@@ -205,9 +202,8 @@ impl Camera for V4l2Camera {
     }
 
     fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot {
-        let now = self.clock.now();
         if self.open.is_none() {
-            if self.retry_at.is_some_and(|at| now < at) {
+            if !self.retry.is_due(self.clock.now()) {
                 return Shot::Lost(format!("{}: lost", self.plan.device.display()));
             }
             match self.start() {
@@ -251,8 +247,7 @@ impl Camera for V4l2Camera {
         };
         self.frames += 1;
         self.last = frame.time;
-        self.retry_s = RETRY_FIRST_S;
-        self.retry_at = None;
+        self.retry.succeeded();
         Shot::Frame
     }
 
