@@ -323,7 +323,7 @@ pub struct StageTime {
 }
 
 /// Closing figures of a replay. Times depend on the machine, so they are not part of the JSON lines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// Media time of the last frame.
     pub time: Timestamp,
@@ -337,6 +337,17 @@ pub struct Summary {
     pub unknown_signs: u64,
     /// Region swaps after the first pack.
     pub region_swaps: u64,
+}
+
+impl Summary {
+    /// Counts what an event tells of signs.
+    pub fn count(&mut self, event: &Event) {
+        match event {
+            Event::SignConfirmed(_) => self.signs += 1,
+            Event::SignLost(sign) if sign.naming == Naming::UnknownSign => self.unknown_signs += 1,
+            _ => {}
+        }
+    }
 }
 
 /// Everything an output may be told.

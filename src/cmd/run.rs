@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         clock,
     };
     let mut service = Service::default();
-    let result = live(job, &shared, |_| service.look(&shared));
+    let result = live(job, &shared, || service.look(&shared));
     shared.stop.stop();
     if position.is_some_and(|thread| thread.join().is_err()) {
         bail!("the position thread died");

@@ -33,21 +33,23 @@ pub struct ViewMonitor {
 
 impl Default for ViewMonitor {
     fn default() -> Self {
-        let test = |reason| (reason, false, Timestamp::ZERO);
         Self {
             samples: [0; COLUMNS * ROWS],
-            tests: [
-                test(Reason::DarkView),
-                test(Reason::BlockedView),
-                test(Reason::BlurredView),
-                test(Reason::FrozenView),
-            ],
+            tests: Self::REASONS.map(|reason| (reason, false, Timestamp::ZERO)),
             standing: Reasons::NONE,
         }
     }
 }
 
 impl ViewMonitor {
+    /// The reasons it can give.
+    pub const REASONS: [Reason; 4] = [
+        Reason::DarkView,
+        Reason::BlockedView,
+        Reason::BlurredView,
+        Reason::FrozenView,
+    ];
+
     /// Looks at the next frame; the reasons that stand now.
     pub fn look(&mut self, frame: &Frame) -> Reasons {
         let Some(found) = self.measure(frame) else {

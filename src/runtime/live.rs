@@ -10,7 +10,7 @@
 //! A thread that panics ends the unit: the service manager starts it anew. Old frames are dropped in the
 //! mailbox and counted; what a machine that is too slow leaves out is declared in [`Shed`].
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use super::stop::Stop;
 use super::timing::{Stage, StageTimes};
 use crate::clock::Clock;
 use crate::detect::{Detections, Detector};
-use crate::event::{Event, Naming, Summary};
+use crate::event::{Event, Summary};
 use crate::frame::Frame;
 use crate::frame::view::ViewMonitor;
-use crate::health::Reason;
+use crate::health::{HealthState, Reason};
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::position::Fix;
@@ -56,7 +56,6 @@ pub struct Shared {
     place: Mutex<Option<Fix>>,
     times: Mutex<StageTimes>,
     frame: AtomicU64,
-    fatal: AtomicBool,
 }
 
 impl Default for Shared {
@@ -70,7 +69,6 @@ impl Default for Shared {
             place: Mutex::new(None),
             times: Mutex::new(StageTimes::default()),
             frame: AtomicU64::new(0),
-            fatal: AtomicBool::new(false),
         }
     }
 }
@@ -137,11 +135,7 @@ pub struct LiveResult {
 }
 
 /// Runs until the camera ends or `shared.stop` is asked to; `look` is called every 20 ms or so.
-pub fn live(
-    job: LiveJob,
-    shared: &Shared,
-    mut look: impl FnMut(&[OutputReport]),
-) -> anyhow::Result<LiveResult> {
+pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Result<LiveResult> {
     let hub = OutputHub::start(job.outputs, Arc::clone(&job.clock))
         .context("cannot start an output's thread")?;
     let mailbox = Mailbox::new(vec![Frame::default(); FRAMES]);
@@ -156,14 +150,7 @@ pub fn live(
         shed: Shed::Nothing,
         skip_next: false,
         last_capture: None,
-        summary: Summary {
-            time: Timestamp::ZERO,
-            frames: 0,
-            lost_frames: 0,
-            signs: 0,
-            unknown_signs: 0,
-            region_swaps: 0,
-        },
+        summary: Summary::default(),
     };
     let mut reporter = HealthReporter::default();
     let summary = std::thread::scope(|scope| {
@@ -176,16 +163,16 @@ pub fn live(
             recogniser.run(&mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {
-            supervise(shared, &hub, clock, &mut reporter, &mut look);
+            supervise(shared, &hub, clock, &mut reporter, false);
+            look();
             shared.stop.wait(LOOK_EVERY);
         }
         // A thread that died is told as a fault before the unit goes down.
         let captured = capture.join();
         let recognised = recognise.join();
-        if captured.is_err() || recognised.is_err() {
-            shared.fatal.store(true, Ordering::Release);
-        }
-        supervise(shared, &hub, clock, &mut reporter, &mut look);
+        let died = captured.is_err() || recognised.is_err();
+        supervise(shared, &hub, clock, &mut reporter, died);
+        look();
         captured.map_err(|_| anyhow!("the capture thread died"))?;
         recognised.map_err(|_| anyhow!("the recognition thread died"))?
     })?;
@@ -244,13 +231,13 @@ fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
     }
 }
 
-/// Looks at health and tells what changed.
+/// Looks at health and tells what changed; a thread that `died` is a fault.
 fn supervise(
     shared: &Shared,
     hub: &OutputHub,
     clock: &dyn Clock,
     reporter: &mut HealthReporter,
-    look: &mut impl FnMut(&[OutputReport]),
+    died: bool,
 ) {
     let now = clock.now();
     let board = &shared.board;
@@ -265,15 +252,13 @@ fn supervise(
         (None, true) => board.explain(Reason::OutputDown, false, "all outputs work again"),
         _ => {}
     }
-    let fatal = shared.fatal.load(Ordering::Acquire);
     let frame = shared.frame.load(Ordering::Relaxed);
     if let Some(mut event) = reporter.poll(board, now, frame) {
-        if fatal {
-            event.state = crate::health::HealthState::Fault;
+        if died {
+            event.state = HealthState::Fault;
         }
         hub.tell(&Event::Health(event));
     }
-    look(&reports);
 }
 
 /// The recognition thread's own.
@@ -346,12 +331,7 @@ impl Recogniser {
         }
         self.swap(shared, frame.time, clock);
         let view = self.view.look(frame);
-        for reason in [
-            Reason::DarkView,
-            Reason::BlockedView,
-            Reason::BlurredView,
-            Reason::FrozenView,
-        ] {
+        for reason in ViewMonitor::REASONS {
             shared.board.set(reason, view.has(reason));
         }
         let smaller = usize::from(self.shed >= Shed::Resolution);
@@ -434,13 +414,7 @@ impl Recogniser {
 
     fn tell(&mut self, hub: &OutputHub) {
         for event in self.recognition.events() {
-            match event {
-                Event::SignConfirmed(_) => self.summary.signs += 1,
-                Event::SignLost(s) if s.naming == Naming::UnknownSign => {
-                    self.summary.unknown_signs += 1;
-                }
-                _ => {}
-            }
+            self.summary.count(event);
             hub.tell(event);
         }
     }

@@ -258,14 +258,7 @@ impl<'a> Tail<'a> {
             },
             sinks,
             times: StageTimes::default(),
-            summary: Summary {
-                time: Timestamp::ZERO,
-                frames: 0,
-                lost_frames: 0,
-                signs: 0,
-                unknown_signs: 0,
-                region_swaps: 0,
-            },
+            summary: Summary::default(),
             last_frame: 0,
             begun: false,
         })
@@ -393,13 +386,7 @@ impl<'a> Tail<'a> {
     /// Tells the outputs what the recognition has to say.
     fn tell(&mut self) {
         for event in self.recognition.events() {
-            match event {
-                Event::SignConfirmed(_) => self.summary.signs += 1,
-                Event::SignLost(s) if s.naming == crate::event::Naming::UnknownSign => {
-                    self.summary.unknown_signs += 1;
-                }
-                _ => {}
-            }
+            self.summary.count(event);
             self.outputs.each(|output| output.emit(event));
         }
     }

@@ -4,9 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::units::Timestamp;
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Stop {
@@ -34,16 +31,5 @@ impl Stop {
         let waiting = |_: &mut ()| !self.is_stopped();
         drop(self.wake.wait_timeout_while(held, pause, waiting));
         self.is_stopped()
-    }
-
-    /// Waits until `due` on `clock`; true when stopped.
-    pub fn wait_until(&self, due: Timestamp, clock: &dyn Clock) -> bool {
-        loop {
-            let left_s = due.seconds_since(clock.now());
-            if left_s <= 0.0 || self.is_stopped() {
-                return self.is_stopped();
-            }
-            self.wait(Duration::from_secs_f64(left_s.min(1.0)));
-        }
     }
 }
