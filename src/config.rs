@@ -19,8 +19,8 @@ use crate::detect::{DetectPlan, View};
 use crate::model::card::Kind;
 use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
-use crate::region::LocatePlan;
 use crate::region::sign::{Signatures, Trust};
+use crate::region::{LocatePlan, PackStore};
 use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
 
@@ -150,6 +150,11 @@ pub struct PacksConfig {
 }
 
 impl ConfigFile {
+    /// Reads the file that was named, if one was.
+    pub fn read_or_default(path: Option<&Path>) -> anyhow::Result<Self> {
+        path.map_or_else(|| Ok(Self::default()), Self::read)
+    }
+
     /// Reads a file; the error names line and column.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
@@ -239,6 +244,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The folder of packs, nothing read yet.
+    pub fn pack_store(&self) -> PackStore {
+        let encoder = &self.encoder;
+        PackStore::new(&self.packs, &encoder.spec.sha256, encoder.dim())
+            .with_trust(self.trust.clone())
+    }
+
     /// Resolves a configuration; the error names the key or file and what would be right.
     pub fn resolve(config: &ConfigFile) -> anyhow::Result<Self> {
         let folder = || models_folder(config.models.folder.as_deref());

@@ -230,16 +230,12 @@ impl Recognition {
     pub fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Result<(), ModelError> {
         let now = (frame.time, frame.index);
         self.frame_px = (frame.width_px(), frame.height_px());
-        self.tracker.update(
-            frame.time,
-            (frame.width_px(), frame.height_px()),
-            detections,
-        );
+        self.tracker.update(frame.time, self.frame_px, detections);
         self.end_lost(now);
         self.encode(frame)?;
         self.look_below(frame)?;
         self.announce(now);
-        self.advise(now, (frame.width_px(), frame.height_px()));
+        self.advise(now);
         self.fill_views();
         Ok(())
     }
@@ -254,7 +250,6 @@ impl Recognition {
     /// Encodes the crops that deserve it, most urgent first, larger before smaller.
     fn encode(&mut self, frame: &Frame) -> Result<(), ModelError> {
         let seen_by = (self.plan.lens, self.frame_px);
-        let frame_px = self.frame_px;
         let mut queue: heapless::Vec<(u8, f32, usize, usize), MAX_TRACKS> = heapless::Vec::new();
         for (t, track) in self.tracker.tracks().iter().enumerate() {
             if !track.is_established() {
@@ -264,7 +259,7 @@ impl Recognition {
                 continue;
             };
             let evidence = &self.evidence[slot];
-            if let Some(rank) = priority(&self.plan.encode, track, evidence, frame_px) {
+            if let Some(rank) = priority(&self.plan.encode, track, evidence, self.frame_px) {
                 // As large as the list of tracks.
                 let _ = queue.push((rank, track.bbox().longer_side(), t, slot));
             }
@@ -293,29 +288,29 @@ impl Recognition {
     /// Looks for a plate below the speed limit that has grown most since the last such look: a plate
     /// decides whom a limit is for, and is too small for the detector.
     fn look_below(&mut self, frame: &Frame) -> Result<(), ModelError> {
-        let frame_px = (frame.width_px(), frame.height_px());
         let mut chosen: Option<(TrackId, BoxPx)> = None;
         for track in self.tracker.tracks() {
             let Some(detection) = track.detection else {
                 continue;
             };
-            let below = plate_place(detection.bbox);
             let limit = (self.evidence.iter().find(|e| e.track() == Some(track.id)))
                 .and_then(Evidence::confirmed)
                 .is_some_and(|class| class.family == Family::SpeedLimit);
+            if !limit || !self.advisor.wants_plate_look(track.id, detection.bbox) {
+                continue;
+            }
+            let below = plate_place(detection.bbox);
             let larger = chosen.is_none_or(|(_, b)| b.width() < below.width());
-            let sign_below = self.tracker.tracks().iter().any(|other| {
-                let bbox = other.bbox();
-                other.id != track.id
-                    && bbox.width() < 1.15 * bbox.height()
-                    && bbox.intersection(&below) > 0.3 * below.area()
-            });
-            if limit
-                && larger
-                && !sign_below
-                && below.clipped(frame_px.0, frame_px.1) == below
-                && self.advisor.wants_plate_look(track.id, detection.bbox)
-            {
+            let sign_below = || {
+                self.tracker.tracks().iter().any(|other| {
+                    let bbox = other.bbox();
+                    other.id != track.id
+                        && bbox.width() < 1.15 * bbox.height()
+                        && bbox.intersection(&below) > 0.3 * below.area()
+                })
+            };
+            let inside = below.clipped(self.frame_px.0, self.frame_px.1) == below;
+            if larger && inside && !sign_below() {
                 chosen = Some((track.id, below));
             }
         }
@@ -359,7 +354,7 @@ impl Recognition {
     }
 
     /// Brings the speed limit up to this frame.
-    fn advise(&mut self, now: (Timestamp, u64), frame_px: (u32, u32)) {
+    fn advise(&mut self, now: (Timestamp, u64)) {
         let mut seen: heapless::Vec<Seen, MAX_TRACKS> = heapless::Vec::new();
         for track in self.tracker.tracks() {
             let Some(detection) = track.detection else {
@@ -374,7 +369,7 @@ impl Recognition {
                 naming,
             });
         }
-        self.advisor.see(now.0, frame_px, &seen);
+        self.advisor.see(now.0, self.frame_px, &seen);
         self.advisor.step(now, &mut self.events);
     }
 

@@ -14,8 +14,8 @@ use crate::region::Pack;
 use crate::region::adapt::crops::{self, Sample};
 use crate::region::adapt::measure::figures;
 use crate::region::adapt::{Adapted, adapt, compare, own_rows, suspicious};
-use crate::region::install::write_atomically;
-use crate::region::pack::{RowType, read_bytes};
+use crate::region::install::{write_atomically, write_pack};
+use crate::region::pack::RowType;
 use crate::report::adapt::{AdaptReport, Comparison};
 use crate::units::RegionCode;
 
@@ -73,12 +73,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let folder = config::models_folder(args.models.as_deref())?;
     let card = Card::read(&folder.join("encoder.toml"), Kind::Encoder)?;
-    let base = read_bytes(&args.base).and_then(|bytes| Pack::parse(&bytes));
-    let base = base.and_then(|pack| {
-        let dim = card.spec.output.as_ref().map_or(0, |o| o.dim);
-        pack.check_encoder(&card.spec.sha256, dim).map(|()| pack)
-    });
-    let base = base.map_err(|e| anyhow::anyhow!("{}: {e}", args.base.display()))?;
+    let (base, _) = Pack::read(&args.base)?;
+    base.check_encoder(&card.spec.sha256, card.dim())
+        .map_err(|e| anyhow::anyhow!("{}: {e}", args.base.display()))?;
     let context = card.spec.input.context.unwrap_or_default();
     let margin = args.margin.unwrap_or(context / (1.0 + 2.0 * context));
     ensure!(
@@ -156,13 +153,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "refused: {why}; no pack was written. More crops, or crops of more classes, may help"
         );
     }
-    let bytes = made
-        .pack
-        .to_bytes(RowType::F32)
-        .map_err(anyhow::Error::msg)?;
-    Pack::parse(&bytes).map_err(anyhow::Error::msg)?;
-    write_atomically(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
-    println!("{}: {} bytes", args.out.display(), bytes.len());
+    let bytes = write_pack(&made.pack, RowType::F32, &args.out)?;
+    println!("{}: {bytes} bytes", args.out.display());
     Ok(Outcome::Done)
 }
 

@@ -9,7 +9,6 @@ use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::recognise::Encoder;
-use crate::region::PackStore;
 use crate::source::v4l2::{self, CameraPlan};
 
 /// Checks configuration, models, packs and outputs, and tells all faults at once.
@@ -117,9 +116,7 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
 /// Every pack in the folder: a damaged one would be refused at the border.
 fn check_packs(plan: &Plan, found: &mut Findings) {
     let mut good = 0;
-    let dim = plan.encoder.spec.output.as_ref().map_or(0, |o| o.dim);
-    let store = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, dim);
-    let store = store.with_trust(plan.trust.clone());
+    let store = plan.pack_store();
     for region in store.regions().unwrap_or_default() {
         match store.read(&store.path_of(region), region) {
             Ok(_) => good += 1,

@@ -10,7 +10,7 @@ use crate::model::card::Kind;
 use crate::model::{Card, OnnxRuntime, TextModel};
 use crate::region::build::{Builder, TextHead};
 use crate::region::diff::diff;
-use crate::region::install::{install, write_atomically};
+use crate::region::install::{install, write_atomically, write_pack};
 use crate::region::pack::{RowType, read_bytes, sha256};
 use crate::region::sign::{Signatures, Signed, Trust, new_keys, sign, signature_path};
 use crate::region::{Pack, PackStore};
@@ -162,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             models,
         } => verify(packs, trust, models.as_deref())?,
         Command::Diff { old, new } => {
-            let lines = diff(&read(old)?, &read(new)?);
+            let lines = diff(&Pack::read(old)?.0, &Pack::read(new)?.0);
             for line in &lines {
                 println!("{line}");
             }
@@ -180,8 +180,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         } => {
             let folder = config::models_folder(models.as_deref())?;
             let card = Card::read(&folder.join("encoder.toml"), Kind::Encoder)?;
-            check(pack, &trust.trust()?, &card)?;
-            let target = install(pack, &folder.join("packs"), &trust.trust()?)?;
+            let trust = trust.trust()?;
+            check(pack, &trust, &card)?;
+            let target = install(pack, &folder.join("packs"), &trust)?;
             println!("installed as {}", target.display());
         }
         Command::List { folder, models } => {
@@ -195,11 +196,6 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn read(path: &Path) -> anyhow::Result<Pack> {
-    let pack = read_bytes(path).and_then(|bytes| Pack::parse(&bytes));
-    pack.map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))
-}
-
 fn build(args: &Build) -> anyhow::Result<()> {
     let folder = config::models_folder(args.models.as_deref())?;
     let runtime = OnnxRuntime::load(args.onnxruntime.as_deref())?;
@@ -210,29 +206,25 @@ fn build(args: &Build) -> anyhow::Result<()> {
         None => args.prompts.with_file_name("WORLD.toml"),
     };
     let base = args.base.clone();
-    let base = read(&base.unwrap_or_else(|| folder.join("packs/WORLD.safetensors")))?;
+    let base = base.unwrap_or_else(|| folder.join("packs/WORLD.safetensors"));
+    let (base, _) = Pack::read(&base)?;
     let mut builder = Builder { text, head };
     let mut pack = builder.build(&args.prompts, &world, &base)?;
     pack.version.clone_from(&args.pack_version);
-    let bytes = pack.to_bytes(args.rows).map_err(anyhow::Error::msg)?;
-    // What is written must be what the runtime takes.
-    Pack::parse(&bytes).map_err(anyhow::Error::msg)?;
-    write_atomically(&args.out, &bytes).with_context(|| args.out.display().to_string())?;
+    let bytes = write_pack(&pack, args.rows, &args.out)?;
     println!(
-        "{}: {} classes, {} sentences, {} rows from {}, {} bytes",
+        "{}: {} classes, {} sentences, {} rows from {}, {bytes} bytes",
         args.out.display(),
         pack.classes.len(),
         pack.text.class_of.len(),
         pack.image.class_of.len(),
-        base.region,
-        bytes.len()
+        base.region
     );
     Ok(())
 }
 
 fn inspect(path: &Path, classes: bool) -> anyhow::Result<()> {
-    let bytes = read_bytes(path).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-    let pack = read(path)?;
+    let (pack, bytes) = Pack::read(path)?;
     let line = |what: &str, value: &dyn std::fmt::Display| println!("{what:<16} {value}");
     line("region", &pack.region);
     line("version", &pack.version);
@@ -285,8 +277,7 @@ fn check(path: &Path, trust: &Trust, card: &Card) -> anyhow::Result<(Pack, Signe
         let bytes = read_bytes(path)?;
         let signed = trust.check(path, &bytes)?;
         let pack = Pack::parse(&bytes)?;
-        let dim = card.spec.output.as_ref().map_or(0, |o| o.dim);
-        pack.check_encoder(&card.spec.sha256, dim)?;
+        pack.check_encoder(&card.spec.sha256, card.dim())?;
         Ok((pack, signed))
     };
     check().map_err(|e: String| anyhow::anyhow!("{}: {e}", path.display()))
@@ -360,9 +351,7 @@ fn keygen(name: &Path, password_file: Option<&Path>) -> anyhow::Result<()> {
 }
 
 fn sign_pack(args: &Sign) -> anyhow::Result<()> {
-    let bytes =
-        read_bytes(&args.pack).map_err(|e| anyhow::anyhow!("{}: {e}", args.pack.display()))?;
-    let pack = read(&args.pack)?;
+    let (pack, bytes) = Pack::read(&args.pack)?;
     let comment = format!("region {} version {}", pack.region, pack.version);
     let password = password(args.password_file.as_deref())?;
     let signature = sign(&bytes, &args.key, password, &comment)?;

@@ -16,7 +16,7 @@ use crate::output::{Output, jsonl::JsonLines, table::Table};
 use crate::pipeline::Recognition;
 use crate::position::track;
 use crate::recognise::Encoder;
-use crate::region::{PackStore, RegionFollower};
+use crate::region::{RegionBank, RegionFollower};
 use crate::report::annotate::AnnotatedVideo;
 use crate::report::collect::{CollectPlan, Collector, source_name};
 use crate::report::html::{HtmlReport, Ingredient, ReportInfo, StageSamples};
@@ -94,10 +94,7 @@ pub struct Args {
 
 impl Args {
     fn plan(&self) -> anyhow::Result<Plan> {
-        let mut config = match &self.config {
-            Some(path) => ConfigFile::read(path)?,
-            None => ConfigFile::default(),
-        };
+        let mut config = ConfigFile::read_or_default(self.config.as_deref())?;
         let mut line = ConfigFile::default();
         line.models.folder = self.models.clone();
         line.runtime.threads = self.threads;
@@ -139,11 +136,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let source = source::open(&args.file, &options)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
-    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
-        .with_trust(plan.trust.clone());
+    let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
     let refused = packs.take_refusals();
-    let banks = vec![std::sync::Arc::clone(&bank)];
     let drive = match &args.gps {
         None => None,
         Some(path) => Some(Drive {
@@ -158,7 +153,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut html = (args.report.as_deref().map(|p| HtmlReport::create(p, info))).transpose()?;
     let mut video = (args.annotate.as_deref()).map(|p| AnnotatedVideo::create(p, source.info()));
     let mut collector = (args.collect.as_deref())
-        .map(|folder| collector(folder, args, &plan, &banks))
+        .map(|folder| collector(folder, args, &plan, &bank))
         .transpose()?;
     let bar = progress_bar(source.as_ref(), args.quiet);
     let frame_px = (source.info().width_px, source.info().height_px);
@@ -247,20 +242,14 @@ fn collector(
     folder: &Path,
     args: &Args,
     plan: &Plan,
-    banks: &[std::sync::Arc<crate::region::RegionBank>],
+    bank: &RegionBank,
 ) -> anyhow::Result<Collector> {
-    let mut classes: Vec<String> = Vec::new();
-    for class in banks.iter().flat_map(|bank| bank.classes()) {
-        if !classes.contains(&class.key) {
-            classes.push(class.key.clone());
-        }
-    }
     Collector::create(CollectPlan {
         folder: folder.to_owned(),
         budget_bytes: args.collect_mb * 1_000_000,
         context: plan.encoder.spec.input.context.unwrap_or_default(),
         source: source_name(&args.file),
-        classes,
+        classes: bank.classes().iter().map(|c| c.key.clone()).collect(),
     })
 }
 

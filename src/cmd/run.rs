@@ -74,10 +74,7 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<ConfigFile> {
-        let mut config = match &self.config {
-            Some(path) => ConfigFile::read(path)?,
-            None => ConfigFile::default(),
-        };
+        let mut config = ConfigFile::read_or_default(self.config.as_deref())?;
         let mut line = ConfigFile::default();
         line.models.folder = self.models.clone();
         line.runtime.threads = self.threads;
@@ -101,12 +98,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let camera = camera(args, &config, &clock)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
-    let mut packs = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
-        .with_trust(plan.trust.clone());
+    let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
     tell_refused(&shared, &packs.take_refusals());
-    let watched = PackStore::new(&plan.packs, &plan.encoder.spec.sha256, encoder.dim())
-        .with_trust(plan.trust.clone());
     let load = |detect: &DetectPlan| {
         let (card, px) = (&plan.detector, camera.frame_px());
         Detector::load(&runtime, card, &plan.providers, plan.threads, detect, px)
@@ -119,7 +113,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     log::info!("{}; region {}", camera.description(), plan.region);
     let position = position(&config, &plan, packs, &shared, &clock)?;
     let fixed = position.is_none().then_some(plan.region);
-    watch_packs(PackWatcher::new(watched), Arc::clone(&shared), fixed)?;
+    watch_packs(
+        PackWatcher::new(plan.pack_store()),
+        Arc::clone(&shared),
+        fixed,
+    )?;
     let outputs = outputs(&config, &shared.progress)?;
     let job = LiveJob {
         camera,

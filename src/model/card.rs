@@ -157,6 +157,11 @@ pub enum CardError {
 }
 
 impl Card {
+    /// Length of an encoder's embedding; 0 for other models.
+    pub fn dim(&self) -> usize {
+        self.spec.output.as_ref().map_or(0, |o| o.dim)
+    }
+
     /// Reads and checks a card of the given kind.
     pub fn read(path: &Path, kind: Kind) -> Result<Self, CardError> {
         let text = std::fs::read_to_string(path).map_err(|source| CardError::Io {

@@ -255,10 +255,10 @@ impl RegionBank {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn class(key: &str, family: Family) -> ClassInfo {
+    pub(in crate::region) fn class(key: &str, family: Family) -> ClassInfo {
         ClassInfo {
             key: key.to_owned(),
             national_code: None,

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::pack::{Pack, PackError, read_bytes};
+use super::pack::{Pack, PackError, RowType, read_bytes};
 use super::sign::{Trust, signature_path, with_ending};
 
 /// The last good pack beside the present one.
@@ -30,6 +30,21 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     written?;
     sync_folder(path)
+}
+
+/// Writes a pack that the runtime takes; gives its size in bytes.
+pub fn write_pack(pack: &Pack, rows: RowType, path: &Path) -> Result<usize, PackError> {
+    let write = || {
+        let bytes = pack.to_bytes(rows)?;
+        // What is written must be what the runtime takes.
+        Pack::parse(&bytes)?;
+        write_atomically(path, &bytes).map_err(|e| e.to_string())?;
+        Ok(bytes.len())
+    };
+    write().map_err(|reason| PackError {
+        path: path.to_owned(),
+        reason,
+    })
 }
 
 /// Puts a checked pack, and its signature if there is one, into `folder` under its region's name.

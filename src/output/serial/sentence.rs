@@ -103,8 +103,13 @@ fn text(body: &mut Body, text: &str) {
     let _ = body.push(',');
 }
 
+/// NMEA 0183: the XOR of all bytes.
+fn checksum(body: &str) -> u8 {
+    body.bytes().fold(0, |sum, byte| sum ^ byte)
+}
+
 fn close(body: &Body) -> Sentence {
-    let checksum = body.bytes().fold(0, |sum, byte| sum ^ byte);
+    let checksum = checksum(body);
     let mut sentence = Sentence::new();
     // Six characters longer than the body at most.
     let _ = write!(sentence, "${body}*{checksum:02X}\r\n");
@@ -113,11 +118,10 @@ fn close(body: &Body) -> Sentence {
 
 /// The fields of a sentence whose checksum fits; what a receiver does.
 pub fn parse(line: &str) -> Option<Vec<&str>> {
-    let (body, checksum) = line
+    let (body, told) = line
         .strip_prefix('$')?
         .trim_end_matches(['\r', '\n'])
         .split_once('*')?;
-    let told = u8::from_str_radix(checksum, 16).ok()?;
-    (checksum.len() == 2 && body.bytes().fold(0, |sum, byte| sum ^ byte) == told)
-        .then(|| body.split(',').collect())
+    let value = u8::from_str_radix(told, 16).ok()?;
+    (told.len() == 2 && checksum(body) == value).then(|| body.split(',').collect())
 }

@@ -9,8 +9,8 @@ use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{
-    FORMAT, FORMAT_WITHOUT_DIGEST, MAX_HEADER_BYTES, MAX_PACK_BYTES, MAX_RULES_BYTES, Pack, Part,
-    Prototypes, UNIT_TOLERANCE, digest, sha256,
+    FORMAT, FORMAT_WITHOUT_DIGEST, MAX_HEADER_BYTES, MAX_PACK_BYTES, MAX_RULES_BYTES, Pack,
+    PackError, Part, Prototypes, UNIT_TOLERANCE, digest, sha256,
 };
 use crate::event::ClassInfo;
 use crate::region::bank::{Calibration, MAX_CLASSES, RegionBank};
@@ -45,6 +45,15 @@ pub fn from_bytes(bytes: &[u8], encoder_sha256: &str, dim: usize) -> Result<Regi
 }
 
 impl Pack {
+    /// Reads and parses a file; gives its bytes too.
+    pub fn read(path: &Path) -> Result<(Self, Vec<u8>), PackError> {
+        let read = read_bytes(path).and_then(|bytes| Ok((Self::parse(&bytes)?, bytes)));
+        read.map_err(|reason| PackError {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+
     /// The encoder must be the one the rows were made for.
     pub fn check_encoder(&self, encoder_sha256: &str, dim: usize) -> Result<(), String> {
         expect("encoder_sha256", &self.encoder_sha256, encoder_sha256)?;

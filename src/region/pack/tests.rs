@@ -2,18 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Family;
-
-fn class(key: &str, family: Family) -> ClassInfo {
-    ClassInfo {
-        key: key.to_owned(),
-        national_code: None,
-        family,
-        value: None,
-        unit: None,
-        label_en: key.to_owned(),
-        label_local: key.to_owned(),
-    }
-}
+use crate::region::bank::tests::class;
 
 fn contents(region: &str, version: &str) -> Pack {
     Pack {
