@@ -41,9 +41,16 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(outcome) => outcome.into(),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tsedge: {error:#}");
             ExitCode::from(cmd::FAILED)
         }
     }
+}
+
+/// `tsedge region list | head -1`.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    (error.downcast_ref::<std::io::Error>())
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             after,
         });
     }
-    print_figures(&comparisons);
+    print_figures(&comparisons)?;
     let doubtful = suspicious(&base, &made.pack, &all)?;
     let facts = facts(
         &made,
@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         (encode_s, fit_s),
     );
     for (what, value) in &facts {
-        println!("{what:<20} {value}");
+        say!("{what:<20} {value}");
     }
     if let Some(path) = &args.report {
         let report = AdaptReport {
@@ -154,7 +154,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         );
     }
     let bytes = write_pack(&made.pack, RowType::F32, &args.out)?;
-    println!("{}: {bytes} bytes", args.out.display());
+    say!("{}: {bytes} bytes", args.out.display());
     Ok(Outcome::Done)
 }
 
@@ -179,10 +179,15 @@ fn name_pack(made: &mut Adapted, base: &Pack, args: &Args) -> anyhow::Result<()>
     Ok(())
 }
 
-fn print_figures(comparisons: &[Comparison]) {
-    println!(
+fn print_figures(comparisons: &[Comparison]) -> anyhow::Result<()> {
+    say!(
         "{:<34} {:>6} {:>15} {:>15} {:>15} {:>15}",
-        "", "crops", "first choice", "named right", "named wrong", "ECE"
+        "",
+        "crops",
+        "first choice",
+        "named right",
+        "named wrong",
+        "ECE"
     );
     for c in comparisons {
         let arrow = |f: fn(&crate::region::adapt::measure::Figures) -> usize| {
@@ -192,7 +197,7 @@ fn print_figures(comparisons: &[Comparison]) {
                 c.after.percent(f(&c.after))
             )
         };
-        println!(
+        say!(
             "{:<34} {:>6} {:>15} {:>15} {:>15} {:>15}",
             c.what,
             c.before.crops,
@@ -205,6 +210,7 @@ fn print_figures(comparisons: &[Comparison]) {
             )
         );
     }
+    Ok(())
 }
 
 fn facts(

@@ -1,5 +1,15 @@
 //! Subcommands: one file each, with its arguments and what it does.
 
+/// Prints a line; a reader that has seen enough ends the command, quietly (`main`).
+macro_rules! say {
+    ($($what:tt)*) => {
+        std::io::Write::write_fmt(
+            &mut std::io::stdout(),
+            format_args!("{}\n", format_args!($($what)*)),
+        )?
+    };
+}
+
 pub mod adapt;
 pub mod cameras;
 pub mod check;

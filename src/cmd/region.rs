@@ -164,7 +164,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Command::Diff { old, new } => {
             let lines = diff(&Pack::read(old)?.0, &Pack::read(new)?.0);
             for line in &lines {
-                println!("{line}");
+                say!("{line}");
             }
             ensure!(lines.is_empty(), "the packs differ");
         }
@@ -183,7 +183,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             let trust = trust.trust()?;
             check(pack, &trust, &card)?;
             let target = install(pack, &folder.join("packs"), &trust)?;
-            println!("installed as {}", target.display());
+            say!("installed as {}", target.display());
         }
         Command::List { folder, models } => {
             let folder = match folder {
@@ -212,7 +212,7 @@ fn build(args: &Build) -> anyhow::Result<()> {
     let mut pack = builder.build(&args.prompts, &world, &base)?;
     pack.version.clone_from(&args.pack_version);
     let bytes = write_pack(&pack, args.rows, &args.out)?;
-    println!(
+    say!(
         "{}: {} classes, {} sentences, {} rows from {}, {bytes} bytes",
         args.out.display(),
         pack.classes.len(),
@@ -225,18 +225,21 @@ fn build(args: &Build) -> anyhow::Result<()> {
 
 fn inspect(path: &Path, classes: bool) -> anyhow::Result<()> {
     let (pack, bytes) = Pack::read(path)?;
-    let line = |what: &str, value: &dyn std::fmt::Display| println!("{what:<16} {value}");
-    line("region", &pack.region);
-    line("version", &pack.version);
-    line("sha256", &sha256(&bytes));
-    line("encoder_sha256", &pack.encoder_sha256);
-    line("bytes", &bytes.len());
+    let line = |what: &str, value: &dyn std::fmt::Display| -> anyhow::Result<()> {
+        say!("{what:<16} {value}");
+        Ok(())
+    };
+    line("region", &pack.region)?;
+    line("version", &pack.version)?;
+    line("sha256", &sha256(&bytes))?;
+    line("encoder_sha256", &pack.encoder_sha256)?;
+    line("bytes", &bytes.len())?;
     let (text, image) = (pack.text.class_of.len(), pack.image.class_of.len());
     line(
         "rows",
         &format!("{text} text, {image} image, of {}", pack.dim()),
-    );
-    line("classes", &pack.classes.len());
+    )?;
+    line("classes", &pack.classes.len())?;
     let c = &pack.calibration;
     let (scale, p, cosine) = (c.scale, c.min_probability, c.min_cosine);
     let own = c.min_probability_of.len();
@@ -245,12 +248,12 @@ fn inspect(path: &Path, classes: bool) -> anyhow::Result<()> {
         &format!(
             "scale {scale}, min_probability {p} ({own} classes have their own), min_cosine {cosine}"
         ),
-    );
+    )?;
     if let Some(rules) = &pack.rules {
-        line("rules", rules);
+        line("rules", rules)?;
     }
     for (key, value) in &pack.notes {
-        line(key, value);
+        line(key, value)?;
     }
     let signed = signature_path(path).is_file();
     line(
@@ -260,12 +263,12 @@ fn inspect(path: &Path, classes: bool) -> anyhow::Result<()> {
         } else {
             "none"
         },
-    );
+    )?;
     if classes {
-        println!();
+        say!("");
         for class in &pack.classes {
             let code = class.national_code.as_deref().unwrap_or("-");
-            println!("{:<28} {code:<12} {}", class.key, class.label_local);
+            say!("{:<28} {code:<12} {}", class.key, class.label_local);
         }
     }
     Ok(())
@@ -297,11 +300,11 @@ fn verify(packs: &[PathBuf], trust: &TrustArgs, models: Option<&Path>) -> anyhow
                     Signed::No => "not signed".to_owned(),
                 };
                 let (path, region, version) = (path.display(), pack.region, pack.version);
-                println!("{path}: sound, {region} version {version}, {signed}");
+                say!("{path}: sound, {region} version {version}, {signed}");
             }
             Err(error) => {
                 refused += 1;
-                println!("{error}: REFUSED");
+                say!("{error}: REFUSED");
             }
         }
     }
@@ -338,12 +341,12 @@ fn keygen(name: &Path, password_file: Option<&Path>) -> anyhow::Result<()> {
         });
         written.with_context(|| path.display().to_string())?;
     }
-    println!(
+    say!(
         "secret key {}, public key {}",
         path("key").display(),
         path("pub").display()
     );
-    println!(
+    say!(
         "for the configuration: [packs] public_keys = [\"{}\"]",
         public.lines().nth(1).unwrap_or_default()
     );
@@ -357,15 +360,20 @@ fn sign_pack(args: &Sign) -> anyhow::Result<()> {
     let signature = sign(&bytes, &args.key, password, &comment)?;
     let path = signature_path(&args.pack);
     write_atomically(&path, signature.as_bytes()).with_context(|| path.display().to_string())?;
-    println!("{}", path.display());
+    say!("{}", path.display());
     Ok(())
 }
 
 fn list(folder: &Path) -> anyhow::Result<()> {
     let store = PackStore::new(folder, "", 0);
-    println!(
+    say!(
         "{:<8} {:<8} {:>7} {:>7} {:<7} {:<8} sha256",
-        "region", "version", "classes", "rows", "signed", "previous"
+        "region",
+        "version",
+        "classes",
+        "rows",
+        "signed",
+        "previous"
     );
     for region in store
         .regions()
@@ -382,7 +390,7 @@ fn list(folder: &Path) -> anyhow::Result<()> {
         let checked =
             read_bytes(&path).and_then(|bytes| Ok((Pack::parse(&bytes)?, sha256(&bytes))));
         match checked {
-            Ok((pack, sum)) => println!(
+            Ok((pack, sum)) => say!(
                 "{:<8} {:<8} {:>7} {:>7} {signed:<7} {previous:<8} {}",
                 region,
                 pack.version,
@@ -390,7 +398,7 @@ fn list(folder: &Path) -> anyhow::Result<()> {
                 pack.text.class_of.len() + pack.image.class_of.len(),
                 &sum[..16]
             ),
-            Err(reason) => println!("{region:<8} REFUSED: {reason}"),
+            Err(reason) => say!("{region:<8} REFUSED: {reason}"),
         }
     }
     Ok(())

@@ -244,13 +244,13 @@ fn collector(
     plan: &Plan,
     bank: &RegionBank,
 ) -> anyhow::Result<Collector> {
-    Collector::create(CollectPlan {
+    let to = CollectPlan {
         folder: folder.to_owned(),
         budget_bytes: args.collect_mb * 1_000_000,
-        context: plan.encoder.spec.input.context.unwrap_or_default(),
         source: source_name(&args.file),
         classes: bank.classes().iter().map(|c| c.key.clone()).collect(),
-    })
+    };
+    Collector::create(to, plan.encoder.spec.input.context.unwrap_or_default())
 }
 
 /// One detector a thread; they share the model.

@@ -181,7 +181,7 @@ fn print_status(config: &ConfigFile) -> anyhow::Result<Outcome> {
     });
     let answer = asked.with_context(|| format!("no answer from {listen}; is the unit running?"))?;
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    print!("{}", crate::output::status::screen(body)?);
+    say!("{}", crate::output::status::screen(body)?.trim_end());
     Ok(Outcome::Done)
 }
 
