@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayView1;
 
+use super::votes::Votes;
 use crate::event::{ClassInfo, Family, Naming};
 use crate::region::{Match, RegionBank};
 use crate::units::TrackId;
@@ -75,6 +76,7 @@ pub struct Evidence {
     /// Encodings in a row after which the same class was named.
     agreeing: u32,
     best: Match,
+    votes: Votes,
     confirmed: Option<Arc<ClassInfo>>,
     /// A `sign_seen` was sent.
     pub announced: bool,
@@ -92,6 +94,7 @@ impl Evidence {
             steady: 0,
             agreeing: 0,
             best: nothing(),
+            votes: Votes::default(),
             confirmed: None,
             announced: false,
         }
@@ -111,6 +114,7 @@ impl Evidence {
         self.steady = 0;
         self.agreeing = 0;
         self.best = nothing();
+        self.votes.clear();
         self.confirmed = None;
         self.announced = false;
     }
@@ -170,6 +174,8 @@ impl Evidence {
         }
         self.encoded += 1;
         self.largest_side_px = self.largest_side_px.max(side_px);
+        let look = bank.classify(ArrayView1::from(embedding), 0.0);
+        self.votes.add(&look.naming, weight);
         let before = self.best.top.first().map(|c| Arc::clone(&c.class));
         self.rematch(bank, plan.relief(self.steady));
         let now = self.best.top.first().map(|c| &c.class);
@@ -189,6 +195,8 @@ impl Evidence {
         if self.encoded == 0 {
             return Verdict::Open;
         }
+        // They are names of the old bank.
+        self.votes.clear();
         self.rematch(bank, plan.relief(self.steady));
         // The embeddings agreed with each other before; the new bank only reads them differently. What
         // the old bank confirmed is no evidence against that.
@@ -231,6 +239,9 @@ impl Evidence {
             *unit = sum * scale;
         }
         self.best = bank.classify(ArrayView1::from(&*self.unit), relief);
+        if (self.best.naming.class()).is_some_and(|class| self.votes.dispute(class)) {
+            self.best.naming = Naming::UnknownSign;
+        }
     }
 }
 

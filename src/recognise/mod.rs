@@ -3,6 +3,7 @@
 
 mod encoder;
 mod evidence;
+mod votes;
 
 pub use encoder::Encoder;
 pub use evidence::{ConfirmPlan, Evidence, Verdict};
