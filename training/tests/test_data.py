@@ -16,7 +16,7 @@ def pictures(root, prompts):
 
 def test_every_region_has_training_and_test_crops(root):
     crops = data.manifest(root)
-    for region in data.REGIONS:
+    for region in data.PHOTO_REGIONS:
         assert {c.split for c in crops if c.region == region} == {"train", "test"}
 
 
@@ -69,3 +69,11 @@ def test_an_overlap_is_small_beside_a_sign(rng):
         shared = max(0, 40 - abs(x - 100)) * max(0, 40 - abs(y - 100))
         assert shared / (2 * 1600 - shared) < 0.3
         assert (width, height) == (40, 40)
+
+
+def test_a_left_out_region_keeps_drawings_only(pictures):
+    left = bank.without(pictures, ["CN"])
+    mine = left.region == data.REGIONS.index("CN")
+    assert not np.isin(left.source[mine], (bank.PHOTO, bank.FRAME_SIGN)).any()
+    gone = (pictures.region == data.REGIONS.index("CN")) & (pictures.source == bank.PHOTO)
+    assert len(pictures.keys) - len(left.keys) == gone.sum() > 2000

@@ -8,7 +8,7 @@ from tsedge_training.data import REGIONS
 def test_lookalikes_join_the_bank_as_no_sign_in_every_region(rng):
     one = bank.Bank(
         np.zeros((1, 64, 64, 3), np.uint8), np.array(["speed_limit_30"]), np.array([0]),
-        np.array([bank.PHOTO]), np.array([True]),
+        np.array([bank.PHOTO]), np.array([True]), np.array([""]),
     )  # fmt: skip
     grown = lookalikes.added_to(one, 20, rng)
     assert grown.images.shape == (21, 64, 64, 3)

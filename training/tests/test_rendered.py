@@ -32,7 +32,7 @@ def test_the_bank_grows_by_the_rendered_pictures(tmp_path):
     _draw(tmp_path, "US", "stop")
     none = bank.Bank(
         np.zeros((1, 64, 64, 3), np.uint8), np.array(["background"]), np.array([-1]),
-        np.array([bank.EMPTY]), np.array([True]),
+        np.array([bank.EMPTY]), np.array([True]), np.array([""]),
     )  # fmt: skip
     both = bank.with_rendered(none, tmp_path, {"stop"})
     assert both.keys.tolist() == ["background", "stop"]

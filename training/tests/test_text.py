@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tsedge_training import cards, text, text_export
+from tsedge_training import cards, packs, text, text_export
 from tsedge_training.paths import MODELS
 
 SENTENCES = [
@@ -42,6 +42,17 @@ def test_the_text_head_belongs_to_encoder_and_text_encoder():
     card = tomllib.loads((MODELS / "encoder.toml").read_text(encoding="utf-8"))
     assert mean.shape == (text.WIDTH,)
     assert matrix.shape == (text.WIDTH, card["output"]["dim"])
+
+
+def test_the_text_head_makes_the_rows_of_the_packs(prompts):
+    with safe_open(MODELS / "text_head.safetensors", "numpy") as file:
+        mean, matrix = file.get_tensor("mean"), file.get_tensor("matrix")
+    pack = packs.read(MODELS / "packs" / "DE.safetensors")
+    sentences = {s for sign in prompts.regions["DE"].classes for s in sign.sentences}
+    rows = (text.embed(sorted(sentences)) - mean) @ matrix
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert len(rows) == len(pack.text)
+    assert (rows @ pack.text.T).max(0).min() > 0.999
 
 
 @pytest.mark.data  # fetches the weights on first use

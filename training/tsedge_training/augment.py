@@ -33,7 +33,8 @@ def _placed(image, size_px, scale=(1.0, 1.0), angle=0.0, shear=0.0, shift=(0.0, 
 
 
 def _resample(image, matrix, size_px):
-    return cv2.warpAffine(
+    warp = cv2.warpAffine if matrix.shape[0] == 2 else cv2.warpPerspective
+    return warp(
         image, matrix, (size_px, size_px),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REFLECT_101,
     )  # fmt: skip
@@ -49,9 +50,16 @@ def _augment(image, size_px, rng):
         shear=rng.normal(0, 0.06),
         shift=rng.uniform(-0.11, 0.11, 2),
     )
-    out = _light(_resample(image, matrix, size_px), rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.4:
+        matrix = np.vstack([matrix, [0, 0, 1]]) @ _perspective(size_px, rng)
+    out = _light(_resample(image, np.float32(matrix), size_px), rng)
+    if rng.random() < 0.1:
+        out = _hidden_in_part(out, rng)
+    blur = rng.random()
+    if blur < 0.15:
         out = _motion_blur(out, rng)
+    elif blur < 0.25:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 1.8) * size_px / 48)
     if rng.random() < 0.6:
         out = _distance(out, rng)
     elif rng.random() < 0.3:
@@ -62,8 +70,38 @@ def _augment(image, size_px, rng):
     return out
 
 
+def _perspective(size_px, rng):
+    """A plate turned away from the camera: one side up to a fifth smaller than the other."""
+    x, y = rng.uniform(-0.2, 0.2, 2) / size_px
+    middle = (size_px - 1) / 2
+    lean = 1 - (x + y) * middle
+    return np.array(
+        [[lean + x * middle, y * middle, 0], [x * middle, lean + y * middle, 0], [x, y, lean]]
+    )
+
+
+def _hidden_in_part(image, rng):
+    """A branch, pole or edge of a lorry before up to a quarter of the picture."""
+    size = image.shape[0]
+    out = image.copy()
+    part = int(size * rng.uniform(0.08, 0.25))
+    colour = rng.uniform(10, 160) * np.exp(rng.normal(0, 0.15, 3))
+    grain = rng.normal(0, rng.uniform(2, 25), (size, part, 3))
+    strip = (colour + grain).clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.3:  # upright, anywhere
+        at, part = int(rng.integers(size - part)), max(2, part // 2)
+        out[:, at : at + part] = strip[:, :part]
+        return out
+    turns = int(rng.integers(4))
+    turned = np.rot90(out, turns).copy()
+    turned[:, :part] = strip
+    return np.ascontiguousarray(np.rot90(turned, -turns))
+
+
 def _light(image, rng):
     pixels = image.astype(np.float32) / 255
+    if rng.random() < 0.07:  # night, or a low sun behind
+        pixels *= rng.uniform(0.15, 0.5)
     mean = pixels.mean()
     contrast, brightness = np.exp(rng.uniform(-0.6, 0.4)), np.exp(rng.uniform(-0.7, 0.5))
     pixels = (pixels - mean) * contrast + mean * brightness

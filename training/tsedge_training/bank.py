@@ -11,12 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from . import clutter, data, drawings, own_signs, rendered
+from . import clutter, confusers, data, drawings, own_scenes, own_signs, rendered, styles
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .paths import CACHE
 
 DROPPED = Path(__file__).with_name("dropped.txt")
-PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED = range(5)
+PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED, WORD_SIGN = range(6)
+OWN_SCENES = 150
+OWN_CODE = (clutter, confusers, data, drawings, own_signs, styles)
+WORD_SIGNS_PER_CLASS = 25  # times the drawings a class has
 CLUTTER_PER_EMPTY = 0.8
 THREE_DIGITS = {f"speed_limit_{value}" for value in (100, 110, 120, 130)}
 
@@ -30,6 +33,7 @@ class Bank:
     region: np.ndarray
     source: np.ndarray
     held_out: np.ndarray
+    caption: np.ndarray  # what a drawing is called; empty where nothing but the class is known
 
     def take(self, mask: np.ndarray) -> "Bank":
         return Bank(**{f.name: getattr(self, f.name)[mask] for f in fields(self)})
@@ -39,8 +43,8 @@ class _Builder:
     def __init__(self):
         self.columns = {f.name: [] for f in fields(Bank)}
 
-    def add(self, image, key, region, source, held_out):
-        values = (image, key, region, source, held_out)
+    def add(self, image, key, region, source, held_out, caption=""):
+        values = (image, key, region, source, held_out, caption)
         for column, value in zip(self.columns.values(), values, strict=True):
             column.append(value)
 
@@ -52,7 +56,7 @@ class _Builder:
 def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
     """`per_class` composites of drawings a class, `empty` pictures without a sign."""
     recipe = json.dumps([catalogue.keys(), per_class, empty, seed, data.manifest_sha256(root)])
-    own_code = b"".join(Path(m.__file__).read_bytes() for m in (clutter, data, drawings, own_signs))
+    own_code = b"".join(Path(m.__file__).read_bytes() for m in OWN_CODE)
     own_code += Path(__file__).read_bytes() + drawings.MAP.read_bytes()
     own_code += DROPPED.read_bytes()
     file = CACHE / f"bank-{hashlib.sha256(recipe.encode() + own_code).hexdigest()[:16]}.npz"
@@ -73,6 +77,13 @@ def with_rendered(bank: Bank, folder: Path, keys: set[str]) -> Bank:
     return Bank(**{name: np.concatenate([part, more[name]]) for name, part in vars(bank).items()})
 
 
+def without(bank: Bank, regions: list[str]) -> Bank:
+    """The bank without the photos of some regions: they stay known by prompts and drawings."""
+    numbers = [data.REGIONS.index(code) for code in regions]
+    photos = np.isin(bank.source, (PHOTO, FRAME_SIGN))
+    return bank.take(~(photos & np.isin(bank.region, numbers)))
+
+
 def build(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
     rng = np.random.default_rng(seed)
     builder = _Builder()
@@ -82,9 +93,22 @@ def build(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: in
     _add_frame_signs(builder, scenes, streets, rng)
     official = drawings.official(set(catalogue.keys()))
     _add_drawings(builder, catalogue, official, scenes, rng, per_class)
-    _add_empty(builder, official, scenes, rng, empty)
+    pieces = [d.rgba for d in official if rng.random() < 0.3]
+    _add_empty(builder, pieces, scenes, rng, empty)
     places = scenes + [street[:3] for street in streets]
     _add_clutter(builder, places, rng, round(CLUTTER_PER_EMPTY * empty))
+    return builder.bank()
+
+
+def own(catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
+    """Our own drawings on our own made-up scenes: nothing of any other source."""
+    rng = np.random.default_rng(seed)
+    builder = _Builder()
+    scenes = [(f"own/{i}", own_scenes.scene(rng), []) for i in range(OWN_SCENES)]
+    _add_drawings(builder, catalogue, [], scenes, rng, per_class)
+    pieces = [drawings.render(confusers.word_sign(rng)[0], 96) for _ in range(200)]
+    _add_empty(builder, pieces, scenes, rng, empty)
+    _add_clutter(builder, scenes, rng, round(CLUTTER_PER_EMPTY * empty))
     return builder.bank()
 
 
@@ -142,20 +166,34 @@ def _jittered(box, rng, share):
 
 
 def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
+    family = {sign.key: sign.family for sign in catalogue.world.classes}
     by_class = {}
     for drawing in official:
-        by_class.setdefault(drawing.key, []).append((drawing.rgba, -1))
+        by_class.setdefault(drawing.key, []).append((drawing.rgba, -1, caption_of(drawing.name)))
     for key, variants in _own_drawings(catalogue, rng).items():
-        by_class.setdefault(key, []).extend(variants)
+        by_class.setdefault(key, []).extend((rgba, region, "") for rgba, region in variants)
     for key, variants in by_class.items():
-        count = per_class * 8 if key == OTHER_SIGN else per_class
+        count = per_class * 12 if key == OTHER_SIGN else per_class
         if key.startswith("speed_limit_"):
             count = per_class * (3 if key in THREE_DIGITS else 2)
         for i in range(count):
-            rgba, region = variants[i % len(variants)]
+            rgba, region, caption = variants[i % len(variants)]
             name, scene, _ = scenes[rng.integers(len(scenes))]
-            picture = _on_scene(rgba, scene, rng)
-            builder.add(picture, key, region, DRAWING, data.held_out(f"{name}/{key}/{i}"))
+            picture = _on_scene(styles.restyled(rgba, key, family[key], rng), scene, rng)
+            kept = data.held_out(f"{name}/{key}/{i}")
+            builder.add(picture, key, region, DRAWING, kept, caption)
+    for i in range(WORD_SIGNS_PER_CLASS * per_class):
+        svg, caption = confusers.word_sign(rng)
+        name, scene, _ = scenes[rng.integers(len(scenes))]
+        picture = _on_scene(drawings.render(svg, 96), scene, rng)
+        kept = data.held_out(f"{name}/word/{i}")
+        builder.add(picture, data.ANY_CLASS, -1, WORD_SIGN, kept, caption)
+
+
+def caption_of(name: str) -> str:
+    """`warning--low-flying-aircraft--g1` -> `warning sign: low flying aircraft`."""
+    kind, *words = name.rsplit("--", 1)[0].split("--")
+    return f"{kind} sign: {' '.join(words).replace('-', ' ')}"
 
 
 def _own_drawings(catalogue, rng):
@@ -168,7 +206,8 @@ def _own_drawings(catalogue, rng):
         if sign.family != "speed_limit":
             continue
         rings = 28 if sign.key in THREE_DIGITS else 14
-        makers = [(own_signs.speed_ring, -1, rings), (own_signs.speed_led, -1, 3)]
+        makers = [(own_signs.speed_ring, -1, rings), (own_signs.speed_led, -1, 6)]
+        makers += [(own_signs.speed_ring_arabic, -1, 4)]
         if sign.key in japanese:
             makers.append((own_signs.speed_ring_jp, regions["JP"], 5))
         if sign.key in american:
@@ -178,10 +217,18 @@ def _own_drawings(catalogue, rng):
             for make, region, count in makers
             for _ in range(count)
         ]
+    for key, make in (
+        ("height_limit", confusers.height_limit),
+        ("width_limit", confusers.width_limit),
+        ("weight_limit", confusers.weight_limit),
+        ("end_of_restriction", confusers.end_of_limit),
+    ):
+        out[key] = [(drawings.render(make(rng)), -1) for _ in range(40)]
     out["zone_30"] = [(drawings.render(own_signs.zone_30(rng)), -1) for _ in range(5)]
     ended = [(drawings.render(own_signs.zone_30(rng, ended=True)), -1) for _ in range(3)]
     out["end_zone_30"] = ended
-    out[OTHER_SIGN] = [(drawings.render(own_signs.text_board(rng)), -1) for _ in range(80)]
+    makers = (own_signs.text_board, confusers.route_shield, confusers.number_board)
+    out[OTHER_SIGN] = [(drawings.render(make(rng)), -1) for make in makers for _ in range(120)]
     return out
 
 
@@ -192,14 +239,13 @@ def _on_scene(rgba, scene, rng, shift=0.0):
     return drawings.paste(rgba, patch, rng, data.STORED_PX, data.MARGIN, shift)
 
 
-def _add_empty(builder, official, scenes, rng, count):
+def _add_empty(builder, pieces, scenes, rng, count):
     """Pictures without a sign, in four parts: scenery, odd boards, and pieces of signs."""
     boards = [
         drawings.render(make(rng))
         for make in (own_signs.number_plate, own_signs.advert, own_signs.blank_board)
         for _ in range(120)
     ]
-    pieces = [d.rgba for d in official if rng.random() < 0.3]
     for i in range(count):
         name, scene, boxes = scenes[rng.integers(len(scenes))]
         kept = data.held_out(name)

@@ -11,12 +11,15 @@ import numpy as np
 from .augment import augment
 from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, Bank
 from .catalogue import BACKGROUND, OTHER_SIGN
-from .data import ANY_SPEED_LIMIT, REGIONS, WORLD
+from .data import ANY_CLASS, ANY_SPEED_LIMIT, REGIONS, WORLD
 from .packs import Pack
 
 # What a detector is thought to hand over: mostly signs of the region, many things that are none.
-WEIGHT_OF = {PHOTO: 0.5, FRAME_SIGN: 0.05, DRAWING: 0.15, EMPTY: 0.3}
+# Drawings show the looks of all countries: few can be met in one, more where no photo tells which.
+WEIGHT_OF = {PHOTO: 0.6, FRAME_SIGN: 0.05, DRAWING: 0.05, EMPTY: 0.3}
+WEIGHT_ANYWHERE = {PHOTO: 0.5, FRAME_SIGN: 0.05, DRAWING: 0.15, EMPTY: 0.3}
 VIEWS = 3
+FEW_PHOTOS = 60
 WRONG_NAME_SHARE = 0.012  # of the names given, this share may be wrong: hard pictures, world-wide
 LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
 DRAWN_ONLY_MIN_PROBABILITY = 0.9  # for classes that no photo of the training set shows
@@ -28,12 +31,26 @@ def fused_views(encoder, images: np.ndarray, rng: np.random.Generator) -> np.nda
     return total / np.linalg.norm(total, axis=1, keepdims=True)
 
 
-def selection(bank: Bank, region: str) -> np.ndarray:
-    """The pictures that can be met in a region: its own, and those of no certain region."""
-    known = bank.keys != ANY_SPEED_LIMIT
+def selection(bank: Bank, region: str, keys: list[str]) -> np.ndarray:
+    """The pictures that can be met in a region: its own, and those of no certain region.
+
+    A region with hardly a photo borrows those of all others, of the classes it has (`keys`).
+    """
+    known = ~np.isin(bank.keys, (ANY_SPEED_LIMIT, ANY_CLASS))
     if region == WORLD:
         return known
-    return known & ((bank.region == REGIONS.index(region)) | (bank.region == -1))
+    own = bank.region == REGIONS.index(region)
+    if few_photos(bank, region):
+        own |= np.isin(bank.source, (PHOTO, FRAME_SIGN)) & np.isin(bank.keys, keys)
+    return known & (own | (bank.region == -1))
+
+
+def few_photos(bank: Bank, region: str) -> bool:
+    """Whether pictures do not tell what the region's signs look like; so for the world."""
+    if region == WORLD:
+        return True
+    photos = np.isin(bank.source, (PHOTO, FRAME_SIGN))
+    return int((photos & (bank.region == REGIONS.index(region))).sum()) < FEW_PHOTOS
 
 
 def targets(keys: np.ndarray, pack: Pack) -> np.ndarray:
@@ -42,9 +59,9 @@ def targets(keys: np.ndarray, pack: Pack) -> np.ndarray:
     return np.array([own.get(key, own[OTHER_SIGN]) for key in keys])
 
 
-def weights(source: np.ndarray) -> np.ndarray:
+def weights(source: np.ndarray, weight_of: dict[int, float]) -> np.ndarray:
     out = np.zeros(len(source))
-    for kind, share in WEIGHT_OF.items():
+    for kind, share in weight_of.items():
         mine = source == kind
         out[mine] = share / max(1, mine.sum())
     return out / out.sum()
@@ -59,13 +76,18 @@ def fit_scale(cosines, target, weight) -> float:
         log_p -= logits.max(1, keepdims=True)
         return -(weight * log_p[np.arange(len(target)), target]).sum()
 
-    return float(min(np.arange(4.0, 80.0, 0.5), key=loss))
+    rough = min(np.arange(4.0, 80.0, 4.0), key=loss)
+    return float(min(np.arange(max(2.0, rough - 3), rough + 3.5, 0.5), key=loss))
 
 
-def fit(pack: Pack, embeddings: np.ndarray, bank: Bank, photographed: set[str]) -> Pack:
-    """`bank` and `embeddings`: the held-out pictures of `selection`, in the same order."""
+def fit(pack: Pack, embeddings: np.ndarray, bank: Bank, photographed: set[str],
+        anywhere: bool) -> Pack:  # fmt: skip
+    """`bank` and `embeddings`: the held-out pictures of `selection`, in the same order.
+
+    `anywhere`: signs may have the looks of any country.
+    """
     target = targets(bank.keys, pack)
-    weight = weights(bank.source)
+    weight = weights(bank.source, WEIGHT_ANYWHERE if anywhere else WEIGHT_OF)
     cosines = pack.class_cosines(embeddings)
     scale = fit_scale(cosines, target, weight)
     own_floor = {

@@ -50,8 +50,13 @@ def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
     photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
     seen, earlier = 0, record
     while earlier:
-        seen += earlier["recipe"]["images"]
+        seen += earlier.get("pictures_seen", earlier["recipe"]["images"])
         earlier = earlier.get("started_from")
+    started = ""
+    if "started_from_encoder_sha256" in record:
+        started = f'started_from_encoder_sha256 = "{record["started_from_encoder_sha256"]}"\n'
+    if "share_of_start_kept" in record:
+        started += f"share_of_start_kept = {record['share_of_start_kept']}\n"
     drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
     if "rendered" in record:
         drawings += "; own drawings of `tsedge simulate --crops`"
@@ -59,6 +64,7 @@ def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
         f"{region} = {{ crops = {m['crops']}, top1_percent = {m['top1']}, "
         f"macro_f1_percent = {m['macro_f1']}, ece = {m['ece']}, "
         f"named_right_percent = {m['named_right']}, named_wrong_percent = {m['named_wrong']}, "
+        f"big_signs_accepted_percent = {m['big_signs_accepted']}, "
         f"false_names_on_scenery_percent = {metrics['scenery'][region]['false_names']} }}"
         for region, m in metrics["test"].items()
     )
@@ -72,14 +78,15 @@ seed = {recipe.seed}
 pictures_seen = {seen}
 precision = "{metrics["precision"]["shipped"]}"
 cosine_int8_to_fp32 = {metrics["precision"]["cosine_mean"]}
-text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection"
-drawings = "{drawings}"
+text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection (text_head)"
+{started}drawings = "{drawings}"
 photos_terms = "partly research use only; no picture is part of this file"
 photos = [
 {photos}
 ]
 
 # One crop, as a detector cuts it at best. named: the pack's thresholds believe the name.
+# big_signs_accepted: of 32 px and more, told from scenery where 1 % of the scenery is not.
 [provenance.test]
 {tests}
 

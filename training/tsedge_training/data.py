@@ -9,13 +9,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
-REGIONS = ("DE", "BE", "CN", "RU", "PL", "IT", "HR", "FR", "US", "JP")
+from .paths import MODELS
+
+PHOTO_REGIONS = ("DE", "BE", "CN", "RU", "PL", "IT", "HR", "FR", "US", "JP")
+_PROMPTED = sorted(f.stem for f in (MODELS / "prompts").glob("*.toml") if f.stem != "WORLD")
+REGIONS = (*PHOTO_REGIONS, *(code for code in _PROMPTED if code not in PHOTO_REGIONS))
 WORLD = "WORLD"
 STORED_PX = 64
 MARGIN = 0.1  # of the stored square, on each side, lies outside the sign's box
 HELD_OUT_SHARE = 0.08  # of the training tracks, for calibration
 TRAIN_FRAMES = 500  # GTSDB frames from 00500 on judge the detector: they are never trained on
+ANY_CLASS = "*"  # a drawn sign of words alone: it may be of any class
 ANY_SPEED_LIMIT = "speed_limit_*"  # a label for signs whose number is not known
 
 GTSDB_CLASSES = {
@@ -117,6 +123,12 @@ def read_crops(root: Path, crops: list[Crop], size_px: int = STORED_PX) -> np.nd
             interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC,
         )  # fmt: skip
     return out
+
+
+def side_px(root: Path, crop: Crop) -> float:
+    """The sign's shorter side in its crop's own pixels."""
+    with Image.open(root / "crops" / crop.path) as image:
+        return min(image.size) * (1 - 2 * MARGIN)
 
 
 def cut(frame: np.ndarray, box, size_px: int = STORED_PX) -> np.ndarray:

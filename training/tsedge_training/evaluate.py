@@ -7,9 +7,12 @@ import numpy as np
 import onnxruntime
 
 from . import augment, bank, data
-from .catalogue import OTHER_SIGN
+from .catalogue import BACKGROUND, OTHER_SIGN
 from .packs import Pack
 from .scores import calibration_error, macro_f1
+
+SCENERY_ACCEPTED = 0.01
+BIG_PX = 32
 
 
 class OnnxEncoder:
@@ -36,6 +39,7 @@ class TestCrops:
 
     region: np.ndarray
     key: np.ndarray
+    side_px: np.ndarray  # the sign's shorter side in the picture it was cut from
     embeddings: np.ndarray
 
 
@@ -43,7 +47,10 @@ def test_crops(encoder: OnnxEncoder, root: Path) -> TestCrops:
     crops = [c for c in data.manifest(root) if c.split == "test"]
     pictures = augment.plain(data.read_crops(root, crops), encoder.size_px)
     return TestCrops(
-        np.array([c.region for c in crops]), np.array([c.key for c in crops]), encoder(pictures)
+        np.array([c.region for c in crops]),
+        np.array([c.key for c in crops]),
+        np.array([data.side_px(root, c) for c in crops]),
+        encoder(pictures),
     )
 
 
@@ -78,6 +85,24 @@ def scenery(encoder: OnnxEncoder, root: Path, count: int = 2000) -> np.ndarray:
 def of_scenery(embeddings: np.ndarray, pack: Pack) -> dict:
     named = pack.judge(embeddings).named
     return {"pictures": len(named), "false_names": _percent(named.mean())}
+
+
+def of_acceptance(crops: TestCrops, scenery: np.ndarray, pack: Pack) -> dict:
+    """Share of the region's signs told from scenery where 1 % of the scenery passes for a sign."""
+    background = [c["family"] for c in pack.classes].index(BACKGROUND)
+
+    def signness(embeddings):
+        return 1 - pack.posterior(pack.class_cosines(embeddings))[:, background]
+
+    floor = np.quantile(signness(scenery), 1 - SCENERY_ACCEPTED)
+    mine = (crops.region == pack.region) | (pack.region == data.WORLD)
+    big = mine & (crops.side_px >= BIG_PX)
+    passed = signness(crops.embeddings) >= floor
+    return {
+        "signs_accepted": _percent(passed[mine].mean()),
+        "big_signs": int(big.sum()),
+        "big_signs_accepted": _percent(passed[big].mean()) if big.any() else 100.0,
+    }
 
 
 def of_strange_signs(encoder: OnnxEncoder, pack: Pack, held_out: bank.Bank) -> dict:

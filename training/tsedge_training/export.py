@@ -15,13 +15,16 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from safetensors.numpy import save_file
 from torch import nn
 
-from . import bank, calibrate, data, evaluate, packs
-from .cards import INPUT, OUTPUT
+from . import bank, calibrate, data, evaluate, packs, text
+from .cards import INPUT, OUTPUT, sha256
 from .catalogue import Catalogue
 from .evaluate import OnnxEncoder
 from .train import Model
+
+TEXT_HEAD = "tsedge-text-head/1"
 
 
 class _WithCast(nn.Module):
@@ -63,6 +66,24 @@ def to_int8(fp32: Path, int8: Path, pictures: np.ndarray) -> None:
         op_types_to_quantize=["Conv", "Relu", "MaxPool", "Gemm", "MatMul"],
     )  # fmt: skip
     prepared.unlink()
+
+
+def text_head(model: Model, encoder_file: Path, file: Path) -> None:
+    """Whitening and trained projection as one matrix: row = normalise((embedding - mean) @ matrix).
+
+    With the text encoder it makes the rows of any sentence, as `tsedge region build` does.
+    """
+    projection = model.head.project.weight.detach().numpy().T
+    tensors = {
+        "mean": model.whitening.mean,
+        "matrix": np.ascontiguousarray(model.whitening.matrix @ projection, np.float32),
+    }
+    metadata = {
+        "format": TEXT_HEAD,
+        "encoder_sha256": sha256(encoder_file),
+        "text_sha256": sha256(text.MODEL),
+    }
+    save_file(tensors, file, metadata)
 
 
 @dataclass(frozen=True)
@@ -107,8 +128,10 @@ def calibrated_packs(model: Model, encoder: OnnxEncoder, catalogue: Catalogue,
             region, model.table.keys, rows, len(model.table.sentences),
             model.table.rows_of(region.code), start,
         )  # fmt: skip
-        mask = calibrate.selection(held_out, region.code)
-        out.append(calibrate.fit(pack, embeddings[mask], held_out.take(mask), photographed))
+        mask = calibrate.selection(held_out, region.code, region.keys())
+        anywhere = calibrate.few_photos(held_out, region.code)
+        chosen = held_out.take(mask)
+        out.append(calibrate.fit(pack, embeddings[mask], chosen, photographed, anywhere))
     return out
 
 
@@ -117,8 +140,12 @@ def measure(encoder: OnnxEncoder, made: list[packs.Pack], root: Path,
     """Figures of the shipped files, by region."""
     world = next(p for p in made if p.region == data.WORLD)
     crops, scenery = evaluate.test_crops(encoder, root), evaluate.scenery(encoder, root)
+    judged = [p for p in made if p.region == data.WORLD or (crops.region == p.region).any()]
     return {
-        "test": {p.region: evaluate.of_region(crops, p) for p in made},
+        "test": {
+            p.region: evaluate.of_region(crops, p) | evaluate.of_acceptance(crops, scenery, p)
+            for p in judged
+        },
         "scenery": {p.region: evaluate.of_scenery(scenery, p) for p in made},
         "strange_signs": evaluate.of_strange_signs(encoder, world, held_out),
     }

@@ -12,14 +12,15 @@ from .cards import sha256
 from .evaluate import OnnxEncoder
 from .preprocess import Colour
 
-# Frame (width, height), box, output size, colour: shrinking, enlarging, thin, at edges and corners.
+# Frame (width, height), box, output size (0: the encoder's), colour: shrinking, enlarging,
+# thin, at edges and corners.
 CASES = (
-    ((64, 48), (10.0, 8.0, 42.0, 40.0), 48, Colour("bt601", "limited")),
-    ((64, 48), (20.25, 11.5, 33.75, 26.125), 48, Colour("bt709", "limited")),
-    ((160, 120), (3.3, 2.7, 140.2, 115.9), 48, Colour("bt709", "full")),
-    ((160, 120), (0.0, 0.0, 22.0, 19.0), 48, Colour("bt601", "full")),
-    ((160, 120), (139.5, 100.5, 160.0, 120.0), 48, Colour("bt601", "limited")),
-    ((96, 96), (30.0, 10.0, 42.0, 88.0), 48, Colour("bt709", "limited")),
+    ((64, 48), (10.0, 8.0, 42.0, 40.0), 0, Colour("bt601", "limited")),
+    ((64, 48), (20.25, 11.5, 33.75, 26.125), 0, Colour("bt709", "limited")),
+    ((160, 120), (3.3, 2.7, 140.2, 115.9), 0, Colour("bt709", "full")),
+    ((160, 120), (0.0, 0.0, 22.0, 19.0), 0, Colour("bt601", "full")),
+    ((160, 120), (139.5, 100.5, 160.0, 120.0), 0, Colour("bt601", "limited")),
+    ((96, 96), (30.0, 10.0, 42.0, 88.0), 0, Colour("bt709", "limited")),
     ((96, 96), (40.5, 41.5, 53.5, 54.5), 64, Colour("bt601", "limited")),
     ((320, 240), (5.0, 5.0, 315.0, 235.0), 32, Colour("bt709", "limited")),
     ((320, 240), (100.0, 60.0, 164.0, 124.0), 64, Colour("bt709", "full")),
@@ -46,6 +47,7 @@ def write(encoder_file: Path, out: Path) -> None:
     encoder = OnnxEncoder(encoder_file)
     tensors, described = {}, []
     for i, ((width, height), box, size, colour) in enumerate(CASES):
+        size = size or encoder.size_px
         y, u, v = picture(width, height, i)
         expected = preprocess.from_yuv420(y, u, v, box, size, CONTEXT, colour)
         tensors |= {f"y_{i}": y, f"u_{i}": u, f"v_{i}": v, f"expected_{i}": expected}

@@ -24,6 +24,7 @@ def added_to(bank: Bank, count: int, rng: np.random.Generator) -> Bank:
         region=np.append(bank.region, np.arange(count) % len(data.REGIONS)),
         source=np.append(bank.source, [EMPTY] * count),
         held_out=np.append(bank.held_out, [False] * count),
+        caption=np.append(bank.caption, [""] * count),
     )
 
 

@@ -13,33 +13,51 @@ def _conv(inner, outer, stride=1, kernel=3):
     )
 
 
+class Residual(nn.Module):
+    """Two convolutions beside the way straight through."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.first = _conv(width, width)
+        self.second = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        )
+
+    def forward(self, x):
+        return F.relu(x + self.second(self.first(x)))
+
+
 class Encoder(nn.Module):
     """u8 picture values as floats [N, 3, S, S] -> unit embeddings [N, dim].
 
     The last map is pooled to a 3x3 grid, not to a point: arrows keep their side and digits their
-    place. Only convolutions, maxima and one matrix: int8 costs it nothing.
+    place. Only convolutions, sums, maxima and one matrix: int8 costs it nothing.
     """
 
-    def __init__(self, dim: int, channels: tuple[int, int, int, int]):
+    def __init__(self, dim: int, channels: tuple[int, int, int, int], blocks: tuple[int, int]):
+        """`blocks`: how many residual blocks follow the middle and the last maps."""
         super().__init__()
         a, b, c, d = channels
+        middle, last = blocks
         self.features = nn.Sequential(
             _conv(3, a, stride=2, kernel=5),
             _conv(a, b),
             nn.MaxPool2d(2),
             _conv(b, c),
             _conv(c, c),
+            *(Residual(c) for _ in range(middle)),
             nn.MaxPool2d(2),
             _conv(c, d),
             _conv(d, d),
+            *(Residual(d) for _ in range(last)),
         )
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear(9 * d, dim)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         x = self.features((pixels - 127.5) / 63.75)
-        side = x.shape[-1] // 3
-        x = F.max_pool2d(x, side).flatten(1)
+        stride = x.shape[-1] // 3
+        x = F.max_pool2d(x, x.shape[-1] - 2 * stride, stride).flatten(1)
         return F.normalize(self.head(self.dropout(x)).float(), dim=-1)
 
 

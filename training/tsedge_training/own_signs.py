@@ -42,12 +42,26 @@ def _ring(rng, value, ink, paper):
 
 def speed_ring(rng, value):
     """Red ring, dark number; now and then the yellow centre of road works."""
-    paper = "#f6c500" if rng.random() < 0.1 else _pick(rng, ("white", "#f4f4f0"))
+    paper = "#f6c500" if rng.random() < 0.2 else _pick(rng, ("white", "#f4f4f0"))
     return _svg(_ring(rng, value, _pick(rng, ("black", "#111", "#222")), paper))
 
 
 def speed_ring_jp(rng, value):
     return _svg(_ring(rng, value, _pick(rng, BLUES), "white"))
+
+
+def speed_ring_arabic(rng, value):
+    """Eastern Arabic digits above the western ones, as around the Gulf."""
+    edge = rng.uniform(9, 13)
+    wide = {1: 14, 2: 34, 3: 46}[len(str(value))]
+    local = "".join(chr(0x660 + int(d)) for d in str(value))
+    weight = rng.uniform(0.12, 0.18)
+    return _svg(
+        f'<circle cx="50" cy="50" r="50" fill="{_pick(rng, REDS)}"/>'
+        f'<circle cx="50" cy="50" r="{50 - edge}" fill="white"/>'
+        + text(local, 50 - wide / 2, 18, wide, 26, weight, "black")
+        + text(str(value), 50 - wide / 2, 54, wide, 26, weight, "black")
+    )
 
 
 def speed_led(rng, value):
@@ -62,7 +76,8 @@ def speed_led(rng, value):
 def speed_plate(rng, value):
     """Upright white plate: SPEED LIMIT (US) or MAXIMUM (CA) over the number."""
     height = rng.uniform(118, 140)
-    words = ["SPEED", "LIMIT"] if rng.random() < 0.85 else ["MAXIMUM"]
+    words = ["SPEED", "LIMIT"] if rng.random() < 0.65 else ["MAXIMUM"]
+    metric = words == ["MAXIMUM"] and rng.random() < 0.6
     body = (
         f'<rect width="100" height="{height}" rx="6" fill="white"/><rect x="3" y="3" width="94" '
         f'height="{height - 6}" rx="5" fill="none" stroke="black" stroke-width="2.5"/>'
@@ -71,7 +86,9 @@ def speed_plate(rng, value):
     for word in words:
         body += text(word, 17, top, 66, line, rng.uniform(0.12, 0.17), "black")
         top += line * 1.45
-    room = height - top - 10
+    if metric:
+        body += text("KMH", 30, height - 20, 40, 11, 0.14, "black")
+    room = height - top - (26 if metric else 10)
     tall = room * rng.uniform(0.75, 0.95)
     wide = (26 if value < 10 else 62) * rng.uniform(0.85, 1.1)
     body += text(str(value), 50 - wide / 2, top + 2, wide, tall, rng.uniform(0.13, 0.19), "black")

@@ -14,6 +14,7 @@ class Recipe:
     size_px: int
     dim: int
     channels: tuple[int, int, int, int]
+    blocks: tuple[int, int]
     drawings_per_class: int
     empty_pictures: int
     prototypes: int
@@ -23,14 +24,15 @@ class Recipe:
 
 EDGE_48 = Recipe(
     name="edge-48",
-    images=160_000,
-    batch=64,
+    images=800_000,
+    batch=96,
     learning_rate=2e-3,
     size_px=48,
     dim=192,
     channels=(32, 64, 128, 192),
-    drawings_per_class=120,
-    empty_pictures=9000,
+    blocks=(1, 1),
+    drawings_per_class=220,
+    empty_pictures=10_000,
     prototypes=24,
 )
 
@@ -43,6 +45,7 @@ DEBUG = Recipe(
     size_px=48,
     dim=64,
     channels=(12, 24, 48, 64),
+    blocks=(1, 0),
     drawings_per_class=8,
     empty_pictures=400,
     prototypes=8,

@@ -42,6 +42,15 @@ def read(out: Path) -> dict:
     return json.loads((out / FILE).read_text(encoding="utf-8"))
 
 
+def copy(run: Path, out: Path, more: dict) -> None:
+    """The record of a run for a model derived from it; its figures are left behind."""
+    _save(out, {k: v for k, v in read(run).items() if k != "metrics"} | more)
+
+
+def recipe(out: Path) -> Recipe:
+    return Recipe(**read(out)["recipe"])
+
+
 def _save(out: Path, record: dict) -> None:
     (out / FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -55,7 +55,7 @@ class Whitening:
     matrix: np.ndarray
 
     @classmethod
-    def fit(cls, embeddings: np.ndarray, floor: float = 1e-4) -> "Whitening":
+    def fit(cls, embeddings: np.ndarray, floor: float = 3e-4) -> "Whitening":
         mean = embeddings.mean(0)
         centred = embeddings - mean
         values, vectors = np.linalg.eigh(centred.T @ centred / len(embeddings))

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from . import augment, bank, calibrate, cards, packs, text
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
-from .data import ANY_SPEED_LIMIT, WORLD
+from .data import ANY_CLASS, ANY_SPEED_LIMIT, WORLD
 from .downloads import CLIP_TOWER, unpacked
 from .evaluate import OnnxEncoder
 from .matching import row_table
@@ -77,7 +77,9 @@ def make(out: Path, root: Path, catalogue: Catalogue) -> None:
 
     pack = _pack(catalogue, embeddings[teaching], signs.keys[teaching])
     photographed = set(signs.keys[signs.source != bank.DRAWING])
-    pack = calibrate.fit(pack, embeddings[signs.held_out], signs.take(signs.held_out), photographed)
+    pack = calibrate.fit(
+        pack, embeddings[signs.held_out], signs.take(signs.held_out), photographed, True
+    )
     judged = pack.judge(embeddings[signs.held_out])
     right = np.array(pack.keys())[judged.best] == signs.keys[signs.held_out]
     print(f"{len(right)} pictures that did not teach: {100 * right.mean():.1f} % right")
@@ -96,7 +98,9 @@ def _sample(pictures: bank.Bank) -> bank.Bank:
     """PER_CLASS pictures a class, photos first; `held_out` is marked anew, every third."""
     rng = np.random.default_rng(0)
     chosen = []
-    for key in np.unique(pictures.keys[pictures.keys != ANY_SPEED_LIMIT]):
+    for key in np.unique(pictures.keys):
+        if key in (ANY_CLASS, ANY_SPEED_LIMIT):
+            continue
         mine = rng.permutation(np.flatnonzero(pictures.keys == key))
         mine = mine[np.argsort(pictures.source[mine], kind="stable")]
         wanted = 6 * PER_CLASS if key in (BACKGROUND, OTHER_SIGN) else PER_CLASS

@@ -13,20 +13,30 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import text
+from . import mirror, paraphrases, text, warm
 from .augment import augment
-from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, RENDERED, Bank
+from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, RENDERED, WORD_SIGN, Bank
 from .catalogue import Catalogue
-from .data import ANY_SPEED_LIMIT, REGIONS
+from .data import ANY_CLASS, ANY_SPEED_LIMIT, REGIONS
 from .matching import RowTable, class_scores, drop_rows, row_table
 from .net import Encoder, TextHead
 from .recipes import Recipe
 
-SHARES = {PHOTO: 0.47, FRAME_SIGN: 0.05, DRAWING: 0.16, EMPTY: 0.24, RENDERED: 0.08}
+SHARES = {
+    PHOTO: 0.42,
+    FRAME_SIGN: 0.04,
+    DRAWING: 0.25,
+    EMPTY: 0.19,
+    RENDERED: 0.06,
+    WORD_SIGN: 0.04,
+}
+CAPTION_WEIGHT = 0.4
+OTHER_CAPTIONS = 1200  # rivals a step, drawn from all captions
 SMOOTHING = 0.05
 SPEED_LIMIT_WEIGHT = 3.5
-ROW_DROPOUT = 0.3
+ROW_DROPOUT = (0.2, 0.9)
 EMA_DECAY = 0.999
+WARM_PICTURES = 1024
 
 
 @dataclass
@@ -37,6 +47,7 @@ class Model:
     head: TextHead
     table: RowTable
     whitening: text.Whitening
+    pictures_seen: int = 0
 
 
 def new_model(
@@ -47,13 +58,14 @@ def new_model(
     raw = text.embed(table.sentences)
     whitening = whitening or text.Whitening.fit(raw)
     head = TextHead(torch.from_numpy(whitening(raw)), recipe.dim, 2 * recipe.prototypes)
-    return Model(Encoder(recipe.dim, recipe.channels), head, table, whitening)
+    return Model(Encoder(recipe.dim, recipe.channels, recipe.blocks), head, table, whitening)
 
 
 def label_sets(table: RowTable) -> tuple[dict[str, int], torch.Tensor]:
     """Label -> number, and [L, C]: the classes that satisfy it."""
-    labels = [*table.keys, ANY_SPEED_LIMIT]
+    labels = [*table.keys, ANY_CLASS, ANY_SPEED_LIMIT]
     allowed = torch.eye(len(labels), len(table.keys), dtype=torch.bool)
+    allowed[-2] = True
     allowed[-1] = torch.tensor([k.startswith("speed_limit_") for k in table.keys])
     return {label: i for i, label in enumerate(labels)}, allowed
 
@@ -93,15 +105,26 @@ def loss_of(scores, allowed, present) -> torch.Tensor:
 
 
 def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Path | None = None,
-          checkpoint: Path | None = None) -> Model:  # fmt: skip
-    """`start` names an earlier model of the same recipe to go on from."""
+          checkpoint: Path | None = None, minutes: float | None = None,
+          shipped: Path | None = None) -> Model:  # fmt: skip
+    """`start` names an earlier model of the same recipe to go on from.
+
+    `shipped` names a folder of encoder.onnx and packs to start from instead.
+    `minutes` ends the run early: the learning rate falls by the clock where that is ahead.
+    """
     torch.set_num_threads(recipe.threads)
     rng = np.random.default_rng(recipe.seed)
-    model = load(recipe, catalogue, start) if start else new_model(recipe, catalogue)
+    wordy = paraphrases.extended(catalogue, recipe.seed)
+    model = load(recipe, wordy, start) if start else new_model(recipe, wordy)
+    if shipped:
+        start_from_shipped(model, recipe, catalogue, bank, shipped, rng)
     model.encoder.train()
     table = model.table
     numbers, allowed = label_sets(table)
     labels = np.array([numbers[k] for k in bank.keys])
+    partner = mirror.partners(list(numbers))
+    uncaptioned = bank.caption == ""
+    captions = Captions.of(bank, model.whitening)
     present = table.present()
     weights = sampling_weights(bank)
     both = nn.ModuleList([model.encoder, model.head])
@@ -111,30 +134,38 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     steps = recipe.images // recipe.batch
     started, total = time.monotonic(), 0.0
     for step in range(steps):
-        rate = min(1, (step + 1) / 200) * (0.5 * (1 + np.cos(np.pi * step / steps)) + 0.005)
+        done = step / steps
+        if minutes:
+            done = max(done, (time.monotonic() - started) / (60 * minutes))
+            if done >= 1:
+                break
+        rate = min(1, (step + 1) / 200) * (0.5 * (1 + np.cos(np.pi * done)) + 0.005)
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * rate
         chosen = rng.choice(len(labels), recipe.batch, p=weights)
-        packs = choose_packs(
-            labels[chosen], bank.region[chosen], present.numpy(), allowed.numpy(), rng
+        images, label = mirror.some(
+            bank.images[chosen], labels[chosen], partner, uncaptioned[chosen], rng
         )
-        pixels = augment(bank.images[chosen], recipe.size_px, rng)
+        packs = choose_packs(label, bank.region[chosen], present.numpy(), allowed.numpy(), rng)
+        pixels = augment(images, recipe.size_px, rng)
         pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         rows = model.head.rows()
-        active = drop_rows(table.active[packs], table.rows, len(rows), ROW_DROPOUT)
+        active = drop_rows(table.active[packs], table.rows, len(rows), rng.uniform(*ROW_DROPOUT))
         with torch.autocast("cpu", torch.bfloat16):  # half the time, the same result
             embeddings = model.encoder(pixels)
         scores = model.head.scale() * class_scores(embeddings @ rows.T, table.rows, active)
-        loss = loss_of(scores, allowed[labels[chosen]], present[packs])
+        loss = loss_of(scores, allowed[label], present[packs])
+        loss = loss + CAPTION_WEIGHT * captions.loss(model.head, embeddings, chosen)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        model.pictures_seen += recipe.batch
         _follow(average, both, min(EMA_DECAY, (step + 1) / (step + 10)))
         total += loss.item()
-        if (step + 1) % 200 == 0:
+        if (step + 1) % 100 == 0:
             seconds = time.monotonic() - started
             log(
-                f"step {step + 1}/{steps} loss {total / 200:.3f} scale {model.head.scale():.1f} "
+                f"step {step + 1}/{steps} loss {total / 100:.3f} scale {model.head.scale():.1f} "
                 f"{(step + 1) * recipe.batch / seconds:.0f} pictures/s"
             )
             total = 0.0
@@ -145,6 +176,13 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     return model
 
 
+def start_from_shipped(model, recipe, catalogue, bank, folder, rng):
+    chosen = rng.choice(len(bank.keys), WARM_PICTURES, p=sampling_weights(bank))
+    pixels = torch.from_numpy(augment(bank.images[chosen], recipe.size_px, rng))
+    warm.encoder(model.encoder, folder / "encoder.onnx", pixels.permute(0, 3, 1, 2).float())
+    warm.text(model.head, model.table.sentences, row_table(catalogue, 1), folder / "packs")
+
+
 @torch.no_grad()
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Exponential average of weights and of the batch norms' running figures."""
@@ -152,6 +190,40 @@ def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     for name, value in average.state_dict().items():
         if value.is_floating_point():
             value.lerp_(state[name], 1 - decay)
+
+
+@dataclass
+class Captions:
+    """What drawings are called, classes and all others: each is told from the rest by its words.
+
+    Names of official drawings compete with each other, and so do prompts of signs made from words.
+    """
+
+    number: np.ndarray
+    sentences: torch.Tensor
+    made: torch.Tensor
+
+    @classmethod
+    def of(cls, bank: Bank, whitening: text.Whitening) -> "Captions":
+        found, number = np.unique(bank.caption, return_inverse=True)
+        made = set(bank.caption[bank.source == WORD_SIGN])
+        sentences = whitening(text.embed(found.tolist()))
+        number = np.where(bank.caption == "", -1, number)
+        return cls(number, torch.from_numpy(sentences), torch.tensor([c in made for c in found]))
+
+    def loss(self, head: TextHead, embeddings: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
+        number = torch.from_numpy(self.number[chosen])
+        told = number >= 0
+        if not told.any():
+            return embeddings.sum() * 0
+        others = torch.randint(len(self.made), (OTHER_CAPTIONS,))
+        rivals, number = torch.cat([number[told], others]).unique(return_inverse=True)
+        number = number[: told.sum()]
+        rows = nn.functional.normalize(head.project(self.sentences[rivals]), dim=-1)
+        scores = head.scale() * embeddings[told] @ rows.T
+        made = self.made[rivals]
+        scores = scores.masked_fill(made[None] != made[number][:, None], -1e4)
+        return told.float().mean() * nn.functional.cross_entropy(scores, number)
 
 
 def save(model: Model, file: Path) -> None:

@@ -1,0 +1,22 @@
+import numpy as np
+import torch
+
+from tsedge_training import evaluate, warm
+from tsedge_training.net import Encoder
+from tsedge_training.paths import MODELS
+from tsedge_training.recipes import EDGE_48
+
+
+def test_a_deeper_net_starts_as_the_shipped_one(rng):
+    file = MODELS / "encoder.onnx"
+    shipped = evaluate.OnnxEncoder(file)
+    smooth = rng.integers(0, 256, (64, 6, 6, 3), np.uint8)
+    pictures = np.repeat(np.repeat(smooth, 8, 1), 8, 2)
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    net = Encoder(EDGE_48.dim, EDGE_48.channels, EDGE_48.blocks)
+    warm.encoder(net, file, pixels)
+    net.eval()
+    with torch.no_grad():
+        found = net(pixels).numpy()
+    cosine = (found * shipped(pictures)).sum(1)
+    assert cosine.mean() > 0.99, cosine.mean()
