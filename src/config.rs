@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use live::{
+    CameraConfig, CanConfig, CollectConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig,
+};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
@@ -55,6 +57,8 @@ pub struct ConfigFile {
     pub serial: Option<SerialConfig>,
     /// JSON lines (`tsedge run`).
     pub jsonl: Option<JsonlConfig>,
+    /// Crops that were in doubt (`tsedge run`).
+    pub collect: Option<CollectConfig>,
     /// Status page (`tsedge run`).
     pub status: Option<StatusConfig>,
 }

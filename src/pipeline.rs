@@ -382,9 +382,7 @@ impl Recognition {
                 .find(|e| e.track() == Some(track.id));
             let Some(evidence) = found else { continue };
             let sign = sign_event(now, track, evidence, self.region, seen_by);
-            let named_here = (sign.naming.class())
-                .is_some_and(|class| self.bank.classes().iter().any(|c| Arc::ptr_eq(c, class)));
-            self.advisor.lost(&sign, named_here);
+            self.advisor.lost(&sign);
             if evidence.announced {
                 self.events.push(Event::SignLost(sign));
             }

@@ -146,13 +146,13 @@ impl Advisor {
         self.approaches.get_mut(at).map(|(_, approach)| approach)
     }
 
-    /// A track ended; `named_here` when its class is one of the pack in force.
-    pub fn lost(&mut self, sign: &SignEvent, named_here: bool) {
+    /// A track ended.
+    pub fn lost(&mut self, sign: &SignEvent) {
         let Some(at) = (self.approaches.iter()).position(|(id, _)| *id == sign.track) else {
             return;
         };
         let (_, seen) = self.approaches.swap_remove(at);
-        let Some(class) = sign.naming.class().filter(|_| named_here) else {
+        let Some(class) = sign.naming.class() else {
             return;
         };
         let role = Role::of(class);

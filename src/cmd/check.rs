@@ -170,6 +170,13 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
         let fault = format!("[status] listen: {listen} is not a loopback address");
         found.faults.push(fault);
     }
+    let above = config.collect.as_ref().and_then(|c| c.folder.parent());
+    if let Some(folder) = above.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+        let folder = folder.display();
+        found
+            .faults
+            .push(format!("[collect] folder: there is no folder {folder}"));
+    }
     let folder = config.jsonl.as_ref().and_then(|j| j.path.parent());
     if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
         let folder = folder.display();

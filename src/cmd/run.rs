@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
@@ -25,13 +25,16 @@ use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
 use crate::region::{PackStore, PackWatcher, RegionFollower};
+use crate::report::collect::CollectPlan;
 use crate::runtime::camera::PlayedFile;
+use crate::runtime::collect::Collecting;
 use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
 use crate::source::camera::Camera;
 use crate::source::v4l2::{CameraPlan, V4l2Camera};
 use crate::source::{self, OpenOptions};
+use crate::units::RegionCode;
 
 /// The detector's picture under overload, by its full size.
 const SMALLER_PICTURE: f64 = 0.6;
@@ -119,11 +122,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         fixed,
     )?;
     let outputs = outputs(&config, &shared.progress)?;
+    let collect = collect(&config, &plan, &shared)?;
     let job = LiveJob {
         camera,
         detectors,
         recognition: Recognition::new(plan.recognition, encoder, bank),
         region: plan.region,
+        collect,
         outputs,
         clock,
     };
@@ -235,6 +240,29 @@ fn camera(
         });
     }
     Ok(Box::new(played))
+}
+
+/// Keeps crops for labelling, if the configuration says so. Classes to choose from are the world's.
+#[allow(clippy::disallowed_methods)] // the wall clock names files, and decides nothing
+fn collect(
+    config: &ConfigFile,
+    plan: &Plan,
+    shared: &Arc<Shared>,
+) -> anyhow::Result<Option<Collecting>> {
+    let Some(collect) = &config.collect else {
+        return Ok(None);
+    };
+    let world = plan.pack_store().best(RegionCode::WORLD)?;
+    let started = SystemTime::now().duration_since(UNIX_EPOCH);
+    let to = CollectPlan {
+        folder: collect.folder.clone(),
+        budget_bytes: collect.max_mb * 1_000_000,
+        // Track numbers start anew with every run.
+        source: format!("run{}", started.map_or(0, |since| since.as_secs())),
+        classes: world.classes().iter().map(|c| c.key.clone()).collect(),
+    };
+    let context = plan.encoder.spec.input.context.unwrap_or_default();
+    (Collecting::start(to, context, Arc::clone(shared)).context("cannot start a thread")).map(Some)
 }
 
 fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<Box<dyn Output>>> {

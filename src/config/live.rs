@@ -143,6 +143,21 @@ fn default_keep() -> u32 {
     4
 }
 
+/// `[collect]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectConfig {
+    /// The folder; made if it is not there.
+    pub folder: PathBuf,
+    /// Pictures take at most this.
+    #[serde(default = "default_collect_mb")]
+    pub max_mb: u64,
+}
+
+fn default_collect_mb() -> u64 {
+    100
+}
+
 /// `[status]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

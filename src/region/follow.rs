@@ -143,21 +143,6 @@ impl RegionFollower {
         self.notes.drain(..)
     }
 
-    /// Reads all packs anew, after the folder changed; the bank in force is replaced if its pack was.
-    pub fn reload(&mut self, packs: PackStore) {
-        self.packs = packs;
-        let refused = std::mem::take(&mut self.refused);
-        self.held.clear();
-        self.hold_ready();
-        if self.refused.is_empty() && !refused.is_empty() {
-            self.note(Reason::PackRefused, false, "all packs are sound".to_owned());
-        }
-        let bank = self.bank_of(self.region);
-        if bank.sha256() != self.bank.sha256() {
-            self.put(self.region, bank, None);
-        }
-    }
-
     /// A newer pack of a region is there: it is used wherever that region's pack is.
     pub fn renew(&mut self, bank: Arc<RegionBank>) {
         let of = bank.region();
@@ -381,7 +366,7 @@ mod tests {
             notes[0].words
         );
         std::fs::write(&file, &whole).unwrap();
-        follower.reload(packs_of(&folder));
+        follower.renew(packs_of(&folder).best(code("FR")).unwrap());
         let change = follower.change().unwrap();
         assert_eq!(
             (change.region.as_str(), change.bank.region().as_str()),
@@ -392,7 +377,7 @@ mod tests {
             .filter(|n| !n.stands)
             .map(|n| n.reason)
             .collect();
-        assert_eq!(fallen, [Reason::PackRefused, Reason::FallbackPack]);
+        assert_eq!(fallen, [Reason::FallbackPack]);
     }
 
     fn packs_of(folder: &tempfile::TempDir) -> PackStore {

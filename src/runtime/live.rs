@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 
 use super::board::{HealthBoard, HealthReporter};
+use super::collect::Collecting;
 use super::mailbox::{Mailbox, Taken};
 use super::outputs::{OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
@@ -54,6 +55,7 @@ pub struct Shared {
     next_region: Mutex<Option<RegionChange>>,
     renewed: Mutex<Vec<Arc<RegionBank>>>,
     place: Mutex<Option<Fix>>,
+    collect_fault: Mutex<Option<String>>,
     times: Mutex<StageTimes>,
     frame: AtomicU64,
 }
@@ -67,6 +69,7 @@ impl Default for Shared {
             next_region: Mutex::new(None),
             renewed: Mutex::new(Vec::new()),
             place: Mutex::new(None),
+            collect_fault: Mutex::new(None),
             times: Mutex::new(StageTimes::default()),
             frame: AtomicU64::new(0),
         }
@@ -94,6 +97,11 @@ impl Shared {
         std::mem::take(&mut *lock(&self.renewed))
     }
 
+    /// What keeps crops from being collected, if anything does.
+    pub fn collecting(&self, fault: Option<String>) {
+        *lock(&self.collect_fault) = fault;
+    }
+
     /// Time by stage so far.
     pub fn times(&self) -> StageTimes {
         lock(&self.times).clone()
@@ -115,6 +123,8 @@ pub struct LiveJob {
     pub recognition: Recognition,
     /// The region to start in.
     pub region: RegionCode,
+    /// Keeps crops that were in doubt, if wanted.
+    pub collect: Option<Collecting>,
     /// Told every event.
     pub outputs: Vec<Box<dyn Output>>,
     /// The time.
@@ -144,6 +154,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
     let recogniser = Recogniser {
         detectors: job.detectors,
         recognition: job.recognition,
+        collect: job.collect,
         region: job.region,
         view: ViewMonitor::default(),
         shedder: Shedder::default(),
@@ -246,7 +257,8 @@ fn supervise(
         board.set(Reason::StaleFrames, stale);
     }
     let reports = hub.reports();
-    let fault = reports.iter().find_map(|r| r.fault.as_deref());
+    let collect_fault = lock(&shared.collect_fault).clone();
+    let fault = (reports.iter().find_map(|r| r.fault.as_deref())).or(collect_fault.as_deref());
     match (fault, board.reasons().has(Reason::OutputDown)) {
         (Some(words), false) => board.explain(Reason::OutputDown, true, words),
         (None, true) => board.explain(Reason::OutputDown, false, "all outputs work again"),
@@ -265,6 +277,7 @@ fn supervise(
 struct Recogniser {
     detectors: Vec<Detector>,
     recognition: Recognition,
+    collect: Option<Collecting>,
     region: RegionCode,
     view: ViewMonitor,
     shedder: Shedder,
@@ -346,6 +359,9 @@ impl Recogniser {
         self.recognition.step(frame, &detections)?;
         let encode = self.recognition.take_encode_time();
         self.tell(hub);
+        if let Some(collect) = &mut self.collect {
+            collect.frame(frame, &self.recognition.view(None));
+        }
         let end = clock.now();
         shared.progress.recognised(frame.time, end);
         shared.board.recognised();

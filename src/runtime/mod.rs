@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod camera;
+pub mod collect;
 pub mod live;
 pub mod mailbox;
 pub mod outputs;

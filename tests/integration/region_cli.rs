@@ -190,3 +190,20 @@ fn a_slip_in_a_prompt_file_is_named() {
         assert!(!out.exists());
     }
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_listing_quietly() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tsedge"))
+        .current_dir(crate::support::root())
+        .args(["region", "list"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), text(&output).as_str()),
+        (Some(0), "")
+    );
+}
