@@ -17,6 +17,7 @@ struct Cli {
 enum Command {
     Cameras(cmd::cameras::Args),
     Check(cmd::check::Args),
+    Collect(cmd::collect::Args),
     Adapt(cmd::adapt::Args),
     Region(cmd::region::Args),
     Replay(Box<cmd::replay::Args>),
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::Check(args) => cmd::check::run(&args),
+        Command::Collect(args) => cmd::collect::run(&args),
         Command::Adapt(args) => cmd::adapt::run(&args),
         Command::Region(args) => cmd::region::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),

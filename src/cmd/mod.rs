@@ -13,6 +13,7 @@ macro_rules! say {
 pub mod adapt;
 pub mod cameras;
 pub mod check;
+pub mod collect;
 pub mod region;
 pub mod replay;
 pub mod run;

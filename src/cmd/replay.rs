@@ -31,17 +31,17 @@ const LATENCY_POINTS: usize = 2000;
 /// Finds and names the traffic signs of a recording.
 ///
 /// Exit codes: 0 done, 1 failed, 2 bad arguments, 3 done but frames were lost or damaged.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Example: tsedge replay dashcam.mp4 --region DE --report drive.html")]
 pub struct Args {
     /// An MP4, MOV or AVI file, or a folder of images.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Read signs by this region's pack: an ISO 3166 code such as DE, or WORLD.
     #[arg(long, value_name = "CODE", conflicts_with = "gps")]
-    region: Option<String>,
+    pub(super) region: Option<String>,
     /// A track of the drive, .gpx or .nmea; its first fix is at the first frame. Packs change at borders.
     #[arg(long, value_name = "TRACK")]
-    gps: Option<PathBuf>,
+    pub(super) gps: Option<PathBuf>,
     /// Seconds from the first frame to the track's first fix.
     #[arg(
         long,
@@ -50,46 +50,46 @@ pub struct Args {
         allow_negative_numbers = true,
         requires = "gps"
     )]
-    gps_offset_s: f64,
+    pub(super) gps_offset_s: f64,
     /// Write events as JSON lines (docs/schema/events.schema.json); `-` is standard output.
     #[arg(long, value_name = "FILE")]
-    jsonl: Option<PathBuf>,
+    pub(super) jsonl: Option<PathBuf>,
     /// Write the video with boxes and names drawn on it.
     #[arg(long, value_name = "MP4")]
-    annotate: Option<PathBuf>,
+    pub(super) annotate: Option<PathBuf>,
     /// Write a report to look at: one HTML file.
     #[arg(long, value_name = "HTML")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
     /// Keep crops of signs the model was unsure of in this folder, for labelling.
     #[arg(long, value_name = "DIR")]
-    collect: Option<PathBuf>,
+    pub(super) collect: Option<PathBuf>,
     /// The folder's pictures take at most so many megabytes.
     #[arg(long, value_name = "MB", default_value_t = 100, requires = "collect")]
-    collect_mb: u64,
+    pub(super) collect_mb: u64,
     /// A sound file from the same camera, to read one that has lost its index.
     #[arg(long, value_name = "MP4")]
-    like: Option<PathBuf>,
+    pub(super) like: Option<PathBuf>,
     /// Frames a second of a folder of images.
     #[arg(long, value_name = "HZ", default_value_t = 10.0)]
-    image_rate_hz: f64,
+    pub(super) image_rate_hz: f64,
     /// A configuration file.
     #[arg(long, value_name = "TOML")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Folder with models and packs.
     #[arg(long, value_name = "DIR")]
-    models: Option<PathBuf>,
+    pub(super) models: Option<PathBuf>,
     /// Frames looked at side by side; the number of processors if not given.
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    pub(super) threads: Option<usize>,
     /// Execution providers in the order to try: tensorrt, cuda, cpu.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    providers: Option<Vec<Provider>>,
+    pub(super) providers: Option<Vec<Provider>>,
     /// Scale frames down until their longer side is at most this before looking for signs.
     #[arg(long, value_name = "PX")]
-    long_side_px: Option<usize>,
+    pub(super) long_side_px: Option<usize>,
     /// Print nothing but errors.
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 impl Args {
@@ -192,9 +192,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     if let (Some(collector), Some(folder)) = (collector, &args.collect) {
         let crops = collector.finish()?;
-        if !args.quiet {
-            eprintln!("{crops} crops to label: {}", folder.display());
-        }
+        eprintln!("{crops} crops to label: {}", folder.display());
     }
     if let Some(html) = html {
         let latency: Vec<(&str, Vec<f32>)> = (Stage::ALL.iter())

@@ -366,7 +366,11 @@ mod tests {
             notes[0].words
         );
         std::fs::write(&file, &whole).unwrap();
-        follower.renew(packs_of(&folder).best(code("FR")).unwrap());
+        follower.renew(
+            packs_of(&folder)
+                .best(RegionCode::parse("FR").unwrap())
+                .unwrap(),
+        );
         let change = follower.change().unwrap();
         assert_eq!(
             (change.region.as_str(), change.bank.region().as_str()),

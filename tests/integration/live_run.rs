@@ -115,9 +115,9 @@ fn every_frame_is_recognised_or_counted_as_dropped_and_a_missing_bus_is_told() {
             .starts_with("can nocan0:")
     );
     // Told once, not with every message that could not be sent.
-    let details = down.iter().filter(|h| {
-        (h["detail"].as_str()).is_some_and(|detail| detail.starts_with("can nocan0:"))
-    });
+    let details = down
+        .iter()
+        .filter(|h| (h["detail"].as_str()).is_some_and(|detail| detail.starts_with("can nocan0:")));
     assert_eq!(details.count(), 1, "{down:?}");
 }
 

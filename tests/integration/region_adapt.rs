@@ -1,4 +1,4 @@
-//! Promise: `tsedge adapt` writes a pack that is no worse on what the base knew, or none; `--collect` keeps what
+//! Promise: `tsedge adapt` writes a pack that is no worse on what the base knew, or none; `tsedge collect` keeps what
 //! it is told to keep, in a form that `adapt` reads when it is labelled.
 
 use std::path::Path;
@@ -112,18 +112,19 @@ fn doubtful_signs_of_a_drive_are_kept_and_read_back_as_labels() {
     let kept = folder.path().join("doubts");
     let drive = drive("test_de_fr");
     // The wrong country's pack, so that there is something to doubt.
-    let replay = [
-        "replay",
-        text(&drive.video),
+    let video = folder.path().join("drive.mp4");
+    std::fs::copy(&drive.video, &video).unwrap();
+    let command = [
+        "collect",
+        text(&video),
         "--region",
         "US",
-        "--quiet",
-        "--collect",
+        "--into",
         text(&kept),
-        "--collect-mb",
+        "--max-mb",
         "1",
     ];
-    tsedge_ok(replay);
+    tsedge_ok(command);
     let tasks = std::fs::read_to_string(kept.join("tasks.json")).unwrap();
     let mut tasks: Vec<Value> = serde_json::from_str(&tasks).unwrap();
     assert!(!tasks.is_empty());
@@ -138,7 +139,7 @@ fn doubtful_signs_of_a_drive_are_kept_and_read_back_as_labels() {
     let read = tsedge::region::adapt::crops::list(&export, None).unwrap();
     assert_eq!(read.len(), tasks.len());
     assert!(read.iter().all(|crop| crop.key == "stop"));
-    tsedge_ok(replay);
+    tsedge_ok(command);
     let again = std::fs::read_to_string(kept.join("tasks.json")).unwrap();
     let again: Vec<Value> = serde_json::from_str(&again).unwrap();
     assert_eq!(
