@@ -23,6 +23,7 @@ use crate::region::sign::{Signatures, Trust};
 use crate::region::{LocatePlan, PackStore};
 use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
+use crate::runtime::threads::ThreadPlans;
 
 /// More views would look at each part too seldom.
 const MAX_VIEWS: usize = 4;
@@ -35,6 +36,8 @@ pub struct ConfigFile {
     pub runtime: RuntimeConfig,
     /// Models and packs.
     pub models: ModelsConfig,
+    /// Where threads run and how urgently (`tsedge run`).
+    pub threads: ThreadPlans,
     /// The detector.
     pub detect: DetectConfig,
     /// The camera's lens.

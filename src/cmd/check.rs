@@ -129,6 +129,10 @@ fn check_packs(plan: &Plan, found: &mut Findings) {
 
 fn check_devices(config: &ConfigFile, found: &mut Findings) {
     match &config.camera {
+    match config.threads.check() {
+        Ok(()) => found.warnings.extend(config.threads.without_cores()),
+        Err(fault) => found.faults.push(fault.to_string()),
+    }
         None => found
             .warnings
             .push("no [camera]: only --replay works".to_owned()),

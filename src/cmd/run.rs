@@ -93,9 +93,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let plan = Plan::resolve(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(Monotonic);
-    let shared = Arc::new(Shared::default());
+    config.threads.check()?;
+    let shared = Arc::new(Shared::new(config.threads.clone()));
     end_on_signals(&shared)?;
     let camera = camera(args, &config, &clock)?;
+    let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
+    let runtime = runtime.with_workers(move || place.place(&board));
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
     let mut packs = plan.pack_store();

@@ -28,8 +28,18 @@ impl HealthBoard {
 
     /// The same with words that go out with the next health event.
     pub fn explain(&self, reason: Reason, stands: bool, words: impl Into<Arc<str>>) {
-        *self.note.lock().unwrap_or_else(|e| e.into_inner()) = Some(words.into());
+        self.say(words);
         self.set(reason, stands);
+    }
+
+    /// Words that go out with the next health event, after those that wait already.
+    pub fn say(&self, words: impl Into<Arc<str>>) {
+        let mut note = self.note.lock().unwrap_or_else(|e| e.into_inner());
+        let words = words.into();
+        *note = Some(match note.take() {
+            Some(waiting) => format!("{waiting}; {words}").into(),
+            None => words,
+        });
     }
 
     /// A frame went through all stages: the unit is no longer starting.
@@ -104,6 +114,9 @@ mod tests {
         assert_eq!(event.detail.as_deref(), Some("video0: unplugged"));
         board.set(Reason::NoCamera, true);
         assert!(poll().is_none());
+        board.say("one");
+        board.say("two");
+        assert_eq!(poll().unwrap().detail.as_deref(), Some("one; two"));
         board.set(Reason::NoCamera, false);
         assert_eq!(poll().unwrap().state, HealthState::Normal);
     }

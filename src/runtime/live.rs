@@ -21,6 +21,7 @@ use super::mailbox::{Mailbox, Taken};
 use super::outputs::{OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
 use super::stop::Stop;
+use super::threads::ThreadPlans;
 use super::timing::{Stage, StageTimes};
 use crate::clock::Clock;
 use crate::detect::{Detections, Detector};
@@ -48,7 +49,9 @@ pub struct Shared {
     /// Frames done and dropped.
     pub progress: Arc<Progress>,
     /// Reasons that stand.
-    pub board: HealthBoard,
+    pub board: Arc<HealthBoard>,
+    /// Where threads run.
+    pub threads: ThreadPlans,
     /// Ends everything.
     pub stop: Stop,
     next_region: Mutex<Option<RegionChange>>,
@@ -62,7 +65,8 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             progress: Arc::new(Progress::default()),
-            board: HealthBoard::default(),
+            board: Arc::default(),
+            threads: ThreadPlans::default(),
             stop: Stop::default(),
             next_region: Mutex::new(None),
             renewed: Mutex::new(Vec::new()),
@@ -74,6 +78,14 @@ impl Default for Shared {
 }
 
 impl Shared {
+    /// For a unit whose threads are placed by `threads`.
+    pub fn new(threads: ThreadPlans) -> Self {
+        Self {
+            threads,
+            ..Self::default()
+        }
+    }
+
     /// Puts a region in force from the next frame on; a newer one replaces one that still waits.
     pub fn swap_region(&self, change: RegionChange) {
         *lock(&self.next_region) = Some(change);
@@ -136,7 +148,8 @@ pub struct LiveResult {
 
 /// Runs until the camera ends or `shared.stop` is asked to; `look` is called every 20 ms or so.
 pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Result<LiveResult> {
-    let hub = OutputHub::start(job.outputs, Arc::clone(&job.clock))
+    let (clock, board) = (Arc::clone(&job.clock), Arc::clone(&shared.board));
+    let hub = OutputHub::start(job.outputs, clock, &shared.threads.outputs, &board)
         .context("cannot start an output's thread")?;
     let mailbox = Mailbox::new(vec![Frame::default(); FRAMES]);
     let clock = job.clock.as_ref();
@@ -156,10 +169,12 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
     let summary = std::thread::scope(|scope| {
         let capture = named("ts-capture").spawn_scoped(scope, || {
             let _closed = OnExit(|| mailbox.close());
+            shared.threads.capture.place(&shared.board);
             capture(camera, &mailbox, shared);
         })?;
         let recognise = named("ts-recognise").spawn_scoped(scope, || {
             let _stopped = OnExit(|| shared.stop.stop());
+            shared.threads.recognise.place(&shared.board);
             recogniser.run(&mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {

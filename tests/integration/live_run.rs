@@ -1,74 +1,9 @@
 //! `tsedge run` on a recording at its own speed: every frame accounted for, the last state told at the end.
 
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::support::{drive, root};
-
-struct Running {
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Running {
-    /// With JSON lines and a CAN interface that does not exist.
-    fn start(more: &[&str]) -> Self {
-        let dir = tempfile::TempDir::new().unwrap();
-        let config = dir.path().join("tsedge.toml");
-        let events = dir.path().join("events.jsonl");
-        let text = format!("[can]\ninterface = \"nocan0\"\n[jsonl]\npath = {events:?}\n");
-        std::fs::write(&config, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tsedge"))
-            .current_dir(root())
-            .arg("run")
-            .arg("--config")
-            .arg(config)
-            .arg("--replay")
-            .arg(drive("test_de_fr").video)
-            .args(["--region", "DE"])
-            .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self { child, dir }
-    }
-
-    fn events(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.dir.path().join("events.jsonl"));
-        let text = text.unwrap_or_default();
-        // The last line may still be on its way.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn wait_for(&self, what: impl Fn(&[Value]) -> bool) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while !what(&self.events()) {
-            assert!(Instant::now() < end, "waited in vain: {:?}", self.events());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn end(self) -> (std::process::Output, Vec<Value>) {
-        let Self { child, dir } = self;
-        let output = child.wait_with_output().unwrap();
-        let events = std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
-        assert!(events.ends_with('\n'));
-        let events = (events.lines())
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        (output, events)
-    }
-}
-
-fn kinds<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    events.iter().filter(|e| e["event"] == kind).collect()
-}
+use crate::running::{Running, kinds};
+use crate::support::drive;
 
 #[test]
 fn every_frame_is_recognised_or_counted_as_dropped_and_a_missing_bus_is_told() {
@@ -77,7 +12,7 @@ fn every_frame_is_recognised_or_counted_as_dropped_and_a_missing_bus_is_told() {
         let source = tsedge::source::open(&video, &tsedge::source::OpenOptions::default());
         source.unwrap().info().frames.unwrap()
     };
-    let (output, events) = Running::start(&[]).end();
+    let (output, events) = Running::replay(&[]).end();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{errors}");
     let summary = kinds(&events, "summary")[0];
@@ -108,17 +43,10 @@ fn every_frame_is_recognised_or_counted_as_dropped_and_a_missing_bus_is_told() {
 
 #[test]
 fn sigterm_ends_a_run_within_a_second_with_the_last_state_told() {
-    let running = Running::start(&["--repeat"]);
+    let running = Running::replay(&["--repeat"]);
     running.wait_for(|events| (kinds(events, "health").iter()).any(|h| h["state"] != "init"));
-    let id = running.child.id().to_string();
     let start = Instant::now();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    running.terminate();
     let (output, events) = running.end();
     let took = start.elapsed();
     assert_eq!(output.status.code(), Some(0));

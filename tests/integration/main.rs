@@ -15,6 +15,7 @@ mod golden;
 mod hard_cases;
 mod live_outputs;
 mod live_run;
+mod live_threads;
 mod output_can;
 mod output_contract;
 mod output_events;
@@ -31,6 +32,7 @@ mod region_watch;
 mod report_html;
 #[cfg(feature = "rig-tests")]
 mod rig;
+mod running;
 mod simulate;
 mod source_clips;
 mod source_contract;
