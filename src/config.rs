@@ -3,6 +3,7 @@
 //! [`ConfigFile`] is syntax only: unknown keys are errors with line and column. [`Plan::resolve`] joins it
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
+mod camera;
 mod live;
 mod place;
 
@@ -12,7 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use camera::CameraConfig;
+pub use live::{CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
@@ -21,9 +23,9 @@ use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
 use crate::region::sign::{Signatures, Trust};
 use crate::region::{LocatePlan, PackStore};
+use crate::runtime::threads::ThreadPlans;
 use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
-use crate::runtime::threads::ThreadPlans;
 
 /// More views would look at each part too seldom.
 const MAX_VIEWS: usize = 4;
@@ -34,10 +36,10 @@ const MAX_VIEWS: usize = 4;
 pub struct ConfigFile {
     /// ONNX Runtime.
     pub runtime: RuntimeConfig,
-    /// Models and packs.
-    pub models: ModelsConfig,
     /// Where threads run and how urgently (`tsedge run`).
     pub threads: ThreadPlans,
+    /// Models and packs.
+    pub models: ModelsConfig,
     /// The detector.
     pub detect: DetectConfig,
     /// The camera's lens.

@@ -9,7 +9,8 @@ use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::recognise::Encoder;
-use crate::source::v4l2::{self, CameraPlan};
+use crate::source::camera::CameraPlan;
+use crate::source::v4l2;
 
 /// Checks configuration, models, packs and outputs, and tells all faults at once.
 ///
@@ -128,23 +129,27 @@ fn check_packs(plan: &Plan, found: &mut Findings) {
 }
 
 fn check_devices(config: &ConfigFile, found: &mut Findings) {
-    match &config.camera {
     match config.threads.check() {
         Ok(()) => found.warnings.extend(config.threads.without_cores()),
         Err(fault) => found.faults.push(fault.to_string()),
     }
+    match &config.camera {
         None => found
             .warnings
             .push("no [camera]: only --replay works".to_owned()),
         Some(camera) => {
-            let words = |plan: &CameraPlan| format!("camera {}", plan.device.display());
-            let plan = found.step(words, CameraPlan::try_from(camera));
-            if plan.is_some_and(|plan| !v4l2::is_camera(&plan.device)) {
-                let device = camera.device.display();
-                found
-                    .warnings
-                    .push(format!("{device}: no camera there yet"));
-            }
+            let words = |plan: &CameraPlan| match plan {
+                CameraPlan::V4l2(plan) => format!("camera {}", plan.device.display()),
+                CameraPlan::Rtsp(plan) => format!("camera {}", plan.url()),
+            };
+            let plan = found.step(words, camera.resolve());
+            let absent = plan.and_then(|plan| match plan {
+                CameraPlan::V4l2(plan) if !v4l2::is_camera(&plan.device) => {
+                    Some(format!("{}: no camera there yet", plan.device.display()))
+                }
+                _ => None,
+            });
+            found.warnings.extend(absent);
         }
     }
     if let Some(can) = &config.can {

@@ -30,7 +30,6 @@ use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
 use crate::source::camera::Camera;
-use crate::source::v4l2::{CameraPlan, V4l2Camera};
 use crate::source::{self, OpenOptions};
 
 /// The detector's picture under overload, by its full size.
@@ -97,9 +96,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let shared = Arc::new(Shared::new(config.threads.clone()));
     end_on_signals(&shared)?;
     let camera = camera(args, &config, &clock)?;
+    let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
     let runtime = runtime.with_workers(move || place.place(&board));
-    let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
     let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
@@ -222,8 +221,7 @@ fn camera(
         let Some(camera) = &config.camera else {
             bail!("no camera: give [camera] in the configuration, or --replay FILE");
         };
-        let plan = CameraPlan::try_from(camera)?;
-        return Ok(Box::new(V4l2Camera::new(plan, Arc::clone(clock))));
+        return Ok(camera.resolve()?.open(Arc::clone(clock))?);
     };
     let open = |file: &PathBuf| source::open(file, &OpenOptions::default());
     let mut played = PlayedFile::new(open(file)?, Arc::clone(clock));

@@ -218,11 +218,11 @@ impl<F: FnMut()> Drop for OnExit<F> {
 /// Brings frames until the camera ends.
 fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
     let mut frame = Frame::default();
-    let mut lost = false;
+    let mut lost: Option<String> = None;
     while !shared.stop.is_stopped() {
         match camera.shoot(&mut frame, PATIENCE) {
             Shot::Frame => {
-                if std::mem::take(&mut lost) {
+                if lost.take().is_some() {
                     let words = format!("{} is back", camera.description());
                     shared.board.explain(Reason::NoCamera, false, words);
                 }
@@ -232,8 +232,9 @@ fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
             }
             Shot::Late => {}
             Shot::Lost(words) => {
-                if !std::mem::replace(&mut lost, true) {
-                    shared.board.explain(Reason::NoCamera, true, words);
+                if lost.as_ref() != Some(&words) {
+                    shared.board.explain(Reason::NoCamera, true, words.as_str());
+                    lost = Some(words);
                 }
                 shared.stop.wait(PATIENCE);
             }

@@ -45,5 +45,7 @@ mod specification;
 mod support;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
+#[cfg(feature = "system-tests")]
+mod system_rtsp;
 mod track_drives;
 mod vectors;
