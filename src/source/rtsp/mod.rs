@@ -162,10 +162,9 @@ impl RtspCamera {
                 return Shot::Lost(self.why.clone());
             }
             let (url, login) = (self.plan.url.clone(), self.plan.login.clone());
-            let connecting = timeout(CONNECT, connect(url, login));
             self.link = Link::Connecting(Box::pin(async {
                 let late = |_| Fault::Gone(format!("does not answer within {CONNECT:?}"));
-                connecting.await.map_err(late)?
+                timeout(CONNECT, connect(url, login)).await.map_err(late)?
             }));
         }
         let Link::Connecting(connecting) = &mut self.link else {
@@ -207,10 +206,7 @@ impl RtspCamera {
     }
 
     fn lose(&mut self, fault: Fault) -> Shot {
-        // The client's own clean-up needs its runtime.
-        let runtime = self.runtime.enter();
-        self.link = Link::Down;
-        drop(runtime);
+        self.hang_up();
         let now = self.clock.now();
         let why = match fault {
             Fault::Gone(why) => {
@@ -226,6 +222,12 @@ impl RtspCamera {
         Shot::Lost(self.why.clone())
     }
 
+    fn hang_up(&mut self) {
+        // The client's own clean-up needs its runtime.
+        let _runtime = self.runtime.enter();
+        self.link = Link::Down;
+    }
+
     fn took(&mut self, time: Timestamp, frame: &mut Frame) -> Shot {
         frame.time = time.max(self.last);
         frame.index = self.frames;
@@ -234,6 +236,12 @@ impl RtspCamera {
         self.retry.succeeded();
         self.refused.succeeded();
         Shot::Frame
+    }
+}
+
+impl Drop for RtspCamera {
+    fn drop(&mut self) {
+        self.hang_up();
     }
 }
 
