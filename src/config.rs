@@ -7,13 +7,14 @@ mod camera;
 mod live;
 mod place;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use camera::CameraConfig;
+pub use camera::{CameraConfig, check_name};
 pub use live::{CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
@@ -52,6 +53,8 @@ pub struct ConfigFile {
     pub region: RegionConfig,
     /// The camera (`tsedge run`).
     pub camera: Option<CameraConfig>,
+    /// Several cameras by their names (`tsedge run`).
+    pub cameras: BTreeMap<String, CameraConfig>,
     /// Whose packs are believed.
     pub packs: PacksConfig,
     /// The CAN bus (`tsedge run`).
@@ -319,12 +322,8 @@ fn lens(config: &LensConfig) -> anyhow::Result<Lens> {
     let Some(field_of_view_deg) = config.field_of_view_deg else {
         return Ok(Lens::default());
     };
-    if !(5.0..=170.0).contains(&field_of_view_deg) {
-        bail!("lens.field_of_view_deg is {field_of_view_deg}, expected 5 to 170");
-    }
-    Ok(Lens {
-        field_of_view_deg,
-        is_given: true,
+    Lens::given(field_of_view_deg).with_context(|| {
+        format!("lens.field_of_view_deg is {field_of_view_deg}, expected 5 to 170")
     })
 }
 

