@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use camera::{CameraConfig, check_name};
+pub use camera::{CameraConfig, NamedCamera, check_name};
 pub use live::{CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 

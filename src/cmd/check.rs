@@ -13,6 +13,7 @@ use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::recognise::Encoder;
 use crate::source::camera::CameraPlan;
+use crate::source::rtsp::RtspCamera;
 use crate::source::v4l2;
 use crate::track::Lens;
 
@@ -144,10 +145,9 @@ fn check_camera(name: Option<Arc<str>>, camera: &CameraConfig, found: &mut Findi
         .and_then(|_| camera.resolve());
     let plan = found.step(words, plan.with_context(|| section.clone()));
     let absent = plan.and_then(|plan| match plan {
-        CameraPlan::V4l2(plan) if !v4l2::is_camera(&plan.device) => {
-            Some(format!("{}: no camera there yet", plan.device.display()))
-        }
-        _ => None,
+        CameraPlan::V4l2(plan) => (!v4l2::is_camera(&plan.device))
+            .then(|| format!("{}: no camera there yet", plan.device.display())),
+        CameraPlan::Rtsp(plan) => RtspCamera::obstacle(plan),
     });
     found.warnings.extend(absent);
 }

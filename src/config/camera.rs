@@ -55,9 +55,12 @@ fn default_size() -> [u32; 2] {
     [1280, 720]
 }
 
+/// A camera and its name, where there are several.
+pub type NamedCamera<'a> = (Option<Arc<str>>, &'a CameraConfig);
+
 impl ConfigFile {
     /// The one `[camera]`, or all `[cameras.NAME]` by their names; none where there are none.
-    pub fn cameras(&self) -> anyhow::Result<Vec<(Option<Arc<str>>, &CameraConfig)>> {
+    pub fn cameras(&self) -> anyhow::Result<Vec<NamedCamera<'_>>> {
         let named = self.cameras.iter();
         let named = named.map(|(name, camera)| (Some(name.as_str().into()), camera));
         let all: Vec<_> = match (&self.camera, self.cameras.len()) {

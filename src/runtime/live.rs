@@ -213,8 +213,8 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             shared.stop.wait(LOOK_EVERY);
         }
         // A thread that died is told as a fault before the unit goes down.
-        let captured = captures.into_iter().map(|capture| capture.join().is_ok());
-        let captured = captured.fold(true, |all, one| all && one);
+        let joined = captures.into_iter().map(|capture| capture.join());
+        let captured = joined.filter(Result::is_err).count() == 0;
         let recognised = recognise.join();
         let died = !captured || recognised.is_err();
         supervise(shared, &hub, clock, &mut reporter, died);

@@ -31,7 +31,7 @@ pub struct ThreadPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThreadPlans {
-    /// `ts-capture`: the camera and its decoder.
+    /// `ts-capture`: the camera and its decoder; of several, `ts-cap-NAME`.
     pub capture: ThreadPlan,
     /// `ts-recognise`, and `ts-model`: the detector's other threads.
     pub recognise: ThreadPlan,

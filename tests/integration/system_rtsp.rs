@@ -18,7 +18,7 @@ use tsedge::source::rtsp::{RtspCamera, RtspPlan};
 use tsedge::source::{self, Next, OpenOptions};
 
 use crate::running::{Running, details, kinds};
-use crate::support::{drive, root};
+use crate::support::{drive, root, tsedge};
 
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -125,6 +125,17 @@ fn what_must_be_set_otherwise_is_told() {
     let login = ["--login", "driver:hunter2"];
     let server = Server::start(&file, port, &login);
     assert!(words(camera(port, "front", None)).ends_with("give `user` and `password_file`"));
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let text = format!("[camera]\nurl = \"rtsp://127.0.0.1:{port}/front\"\n");
+    std::fs::write(config.path(), text).unwrap();
+    let checked = tsedge([
+        "check".as_ref(),
+        "--config".as_ref(),
+        config.path().as_os_str(),
+    ]);
+    let checked = String::from_utf8(checked.stderr).unwrap();
+    let warning = |line: &str| line.starts_with("warning") && line.contains("asks for a user");
+    assert!(checked.lines().any(warning), "{checked}");
     let wrong = words(camera(port, "front", Some(("driver", "hunter3"))));
     assert!(
         wrong.contains("refuses user `driver`") && !wrong.contains("hunter"),

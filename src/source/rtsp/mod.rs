@@ -24,7 +24,7 @@ use super::h264::H264Decoder;
 use super::h264_params::AvcConfig;
 use super::upright::Rotation;
 use super::video::{Decode, Decoded, Packet};
-use crate::clock::Clock;
+use crate::clock::{Clock, Monotonic};
 use crate::frame::Frame;
 use crate::retry::Retry;
 use crate::units::Timestamp;
@@ -150,8 +150,17 @@ impl RtspCamera {
             last: Timestamp::ZERO,
         };
         // So that its size is known before the detector is made; a failure is told by the first shots.
-        camera.connect(CONNECT);
+        camera.connect(CONNECT + CONNECT);
         Ok(camera)
+    }
+
+    /// Why a camera brings no pictures now, in words; connects to it for some seconds at most.
+    pub fn obstacle(plan: RtspPlan) -> Option<String> {
+        match Self::new(plan, Arc::new(Monotonic)) {
+            Ok(camera) if camera.why.is_empty() => None,
+            Ok(mut camera) => Some(std::mem::take(&mut camera.why)),
+            Err(e) => Some(e.to_string()),
+        }
     }
 
     /// Gets on with connecting for `patience`.

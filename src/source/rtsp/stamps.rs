@@ -30,7 +30,7 @@ impl Stamps {
             .filter(restarted)
             .map_or(now_s, |due_s| due_s.min(now_s));
         self.anchor = Some((media_s, taken_s));
-        Timestamp::from_seconds(taken_s)
+        Timestamp::from_seconds(taken_s).min(now)
     }
 }
 
@@ -51,8 +51,10 @@ mod tests {
             let late_s = [0.05, 0.0, 0.02, 0.08][n as usize % 4];
             let arrived = at(100.0 + media_s + late_s);
             let taken = stamps.captured(media_s, arrived);
-            assert!(taken <= arrived && taken > last);
+            assert!(taken <= arrived);
+            // The first ones show how fast packets can be.
             if n > 4 {
+                assert!(taken > last);
                 let error_s = taken.seconds() - 100.0 - media_s;
                 assert!(error_s.abs() < 1e-3, "{n}: {error_s}");
             }
