@@ -119,6 +119,54 @@ fn pictures_are_those_of_the_recording_and_stamped_by_when_they_were_taken() {
 }
 
 #[test]
+fn pictures_that_are_sent_out_of_order_are_shown_in_order() {
+    let file = root().join("tests/fixtures/video/high_b_frames.mp4");
+    let mut recording = source::open(&file, &OpenOptions::default()).unwrap();
+    let port = free_port();
+    let _server = Server::start(&file, port, &[]);
+    let mut camera = camera(port, "front", None);
+    let (mut sent, mut got) = (Frame::default(), Frame::default());
+    let mut last = Monotonic.now();
+    for n in 0..12 {
+        assert_eq!(recording.next_frame(&mut sent).unwrap(), Next::Frame);
+        assert_eq!(shoot(&mut camera, &mut got), Shot::Frame, "{n}");
+        assert!(got.data() == sent.data(), "picture {n} differs");
+        assert!(n == 0 || got.time >= last, "{n}");
+        last = got.time;
+    }
+}
+
+#[test]
+fn a_camera_that_stands_still_is_given_up_and_found_again() {
+    let file = drive("test_de_fr").video;
+    let port = free_port();
+    let server = Server::start(&file, port, &[]);
+    let signal = |name: &str| {
+        let id = server.0.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.unwrap().success());
+    };
+    let mut camera = camera(port, "front", None);
+    let mut frame = Frame::default();
+    assert_eq!(shoot(&mut camera, &mut frame), Shot::Frame);
+    signal("-STOP");
+    let lost = loop {
+        match shoot(&mut camera, &mut frame) {
+            Shot::Frame => {}
+            Shot::Lost(words) => break words,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(lost.contains("no picture for 2"), "{lost}");
+    signal("-CONT");
+    let end = Instant::now() + Duration::from_secs(20);
+    while shoot(&mut camera, &mut frame) != Shot::Frame {
+        assert!(Instant::now() < end);
+        std::thread::sleep(PATIENCE);
+    }
+}
+
+#[test]
 fn what_must_be_set_otherwise_is_told() {
     let file = drive("test_de_fr").video;
     let port = free_port();
