@@ -3,18 +3,19 @@
 //! [`ConfigFile`] is syntax only: unknown keys are errors with line and column. [`Plan::resolve`] joins it
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
+mod camera;
 mod live;
 mod place;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{
-    CameraConfig, CanConfig, CollectConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig,
-};
+pub use camera::{CameraConfig, NamedCamera, check_name};
+pub use live::{CanConfig, CollectConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
@@ -23,6 +24,7 @@ use crate::model::{Card, Provider};
 use crate::pipeline::RecognitionPlan;
 use crate::region::sign::{Signatures, Trust};
 use crate::region::{LocatePlan, PackStore};
+use crate::runtime::threads::ThreadPlans;
 use crate::track::{Lens, MAX_TRACKS};
 use crate::units::RegionCode;
 
@@ -35,6 +37,8 @@ const MAX_VIEWS: usize = 4;
 pub struct ConfigFile {
     /// ONNX Runtime.
     pub runtime: RuntimeConfig,
+    /// Where threads run and how urgently (`tsedge run`).
+    pub threads: ThreadPlans,
     /// Models and packs.
     pub models: ModelsConfig,
     /// The detector.
@@ -49,6 +53,8 @@ pub struct ConfigFile {
     pub region: RegionConfig,
     /// The camera (`tsedge run`).
     pub camera: Option<CameraConfig>,
+    /// Several cameras by their names (`tsedge run`).
+    pub cameras: BTreeMap<String, CameraConfig>,
     /// Whose packs are believed.
     pub packs: PacksConfig,
     /// The CAN bus (`tsedge run`).
@@ -318,12 +324,8 @@ fn lens(config: &LensConfig) -> anyhow::Result<Lens> {
     let Some(field_of_view_deg) = config.field_of_view_deg else {
         return Ok(Lens::default());
     };
-    if !(5.0..=170.0).contains(&field_of_view_deg) {
-        bail!("lens.field_of_view_deg is {field_of_view_deg}, expected 5 to 170");
-    }
-    Ok(Lens {
-        field_of_view_deg,
-        is_given: true,
+    Lens::given(field_of_view_deg).with_context(|| {
+        format!("lens.field_of_view_deg is {field_of_view_deg}, expected 5 to 170")
     })
 }
 

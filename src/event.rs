@@ -104,8 +104,10 @@ pub struct Placement {
 pub struct SignEvent {
     /// When.
     pub time: Timestamp,
-    /// In which frame.
+    /// In which frame of its camera.
     pub frame: u64,
+    /// Which camera, where there are several.
+    pub camera: Option<Arc<str>>,
     /// Which track.
     pub track: TrackId,
     /// What it is taken for.
@@ -307,6 +309,17 @@ pub struct HealthEvent {
     pub reasons: Reasons,
     /// What happened, in words, e.g. why a pack was refused.
     pub detail: Option<Arc<str>>,
+    /// Each camera and the reasons of its own, where there are several.
+    pub cameras: Arc<[CameraHealth]>,
+}
+
+/// How one of several cameras does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraHealth {
+    /// Its name.
+    pub camera: Arc<str>,
+    /// Those of the unit's reasons that this camera gives.
+    pub reasons: Reasons,
 }
 
 /// How long a stage took, in milliseconds.

@@ -69,6 +69,16 @@ impl Reason {
         Self::OutputDown,
     ];
 
+    /// Those that a camera gives.
+    pub const OF_CAMERAS: [Self; 6] = [
+        Self::NoCamera,
+        Self::StaleFrames,
+        Self::DarkView,
+        Self::BlurredView,
+        Self::BlockedView,
+        Self::FrozenView,
+    ];
+
     /// As it stands in JSON and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::advise::{Advisor, Seen, SpeedLimit, plate_place};
 use crate::detect::{Detection, Detections, Detector};
 use crate::event::{
-    AdviceState, Event, Family, FrameView, Naming, RegionEvent, Renamed, SignEvent, SwapChange,
-    TrackView,
+    AdviceState, Event, Family, FrameView, Naming, Placement, RegionEvent, Renamed, SignEvent,
+    SwapChange, TrackView,
 };
 use crate::frame::Frame;
 use crate::model::ModelError;
 use crate::recognise::{ConfirmPlan, EncodePlan, Encoder, Evidence, Verdict, priority, quality};
-use crate::region::{RegionBank, RegionChange, standard_size};
+use crate::region::{RegionBank, RegionChange, SignSize, standard_size};
 use crate::track::{Lens, MAX_TRACKS, Track, TrackPlan, Tracker};
 use crate::units::{BoxPx, RegionCode, Timestamp, TrackId};
 
@@ -31,6 +31,36 @@ pub struct RecognitionPlan {
     pub confirm: ConfirmPlan,
     /// The camera's lens, for distances and bearings.
     pub lens: Lens,
+}
+
+/// From where a camera looks, and through what.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Viewpoint {
+    /// The camera's name, where there are several.
+    pub camera: Option<Arc<str>>,
+    /// Its lens.
+    pub lens: Lens,
+    /// Where its axis points, from the vehicle's to the right, in degrees.
+    pub bearing_deg: f32,
+}
+
+impl Viewpoint {
+    /// Signs seen far aside are for other roads: they are told, but set no limit.
+    fn advises(&self) -> bool {
+        self.bearing_deg.abs() <= ASIDE_DEG
+    }
+
+    fn place(&self, bbox: BoxPx, frame_px: (u32, u32), size: SignSize) -> Option<Placement> {
+        let placed = (self.lens).place(bbox, frame_px, size.longer_side_m, size.deviation_share)?;
+        let mut bearing_deg = placed.bearing_deg + self.bearing_deg;
+        if bearing_deg.abs() > 180.0 {
+            bearing_deg -= 360.0_f32.copysign(bearing_deg);
+        }
+        Some(Placement {
+            bearing_deg,
+            ..placed
+        })
+    }
 }
 
 /// Detector and recognition in one.
@@ -63,17 +93,25 @@ impl Pipeline {
     }
 }
 
+/// What belongs to one camera.
+struct Eye {
+    viewpoint: Viewpoint,
+    tracker: Tracker,
+    evidence: Vec<Evidence>,
+    frame_px: (u32, u32),
+}
+
 /// Everything after the detector; see the module.
 pub struct Recognition {
     plan: RecognitionPlan,
-    tracker: Tracker,
+    eyes: Vec<Eye>,
     encoder: Encoder,
-    evidence: Vec<Evidence>,
     bank: Arc<RegionBank>,
     region: RegionCode,
     advisor: Advisor,
     crop_limit: usize,
-    frame_px: (u32, u32),
+    /// The latest frame of any camera: those of two may come in the wrong order.
+    latest: Timestamp,
     events: Vec<Event>,
     views: Vec<TrackView>,
 }
@@ -81,20 +119,36 @@ pub struct Recognition {
 impl Recognition {
     /// With the bank of the region the drive starts in.
     pub fn new(plan: RecognitionPlan, encoder: Encoder, bank: Arc<RegionBank>) -> Self {
-        let dim = encoder.dim();
+        let viewpoint = Viewpoint {
+            lens: plan.lens,
+            ..Viewpoint::default()
+        };
         Self {
             plan,
-            tracker: Tracker::new(plan.track),
+            eyes: Vec::new(),
             encoder,
-            evidence: vec![Evidence::new(dim); MAX_TRACKS],
             region: bank.region(),
             advisor: Advisor::new(bank.region(), bank.road_rules()),
             bank,
             crop_limit: usize::MAX,
-            frame_px: (0, 0),
+            latest: Timestamp::ZERO,
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
         }
+        .seen_from(vec![viewpoint])
+    }
+
+    /// By several cameras, before the first frame.
+    pub fn seen_from(mut self, viewpoints: Vec<Viewpoint>) -> Self {
+        let (all, dim) = (viewpoints.len(), self.encoder.dim());
+        let eye = |(n, viewpoint)| Eye {
+            viewpoint,
+            tracker: Tracker::new(self.plan.track).sharing_ids(n, all),
+            evidence: vec![Evidence::new(dim); MAX_TRACKS],
+            frame_px: (0, 0),
+        };
+        self.eyes = viewpoints.into_iter().enumerate().map(eye).collect();
+        self
     }
 
     /// The encoder.
@@ -194,8 +248,10 @@ impl Recognition {
         }
         change.advice_expired = (self.events[told..].iter())
             .any(|e| matches!(e, Event::SpeedLimit(a) if a.state == AdviceState::Expired));
-        for slot in 0..self.evidence.len() {
-            self.swap_track(slot, (time, frame), &mut change);
+        for eye in 0..self.eyes.len() {
+            for slot in 0..MAX_TRACKS {
+                self.swap_track(eye, slot, (time, frame), &mut change);
+            }
         }
         if let Event::Region(event) = &mut self.events[region_at] {
             event.change = Some(Arc::new(change));
@@ -203,11 +259,17 @@ impl Recognition {
     }
 
     /// Matches one live track against the bank that is in force now.
-    fn swap_track(&mut self, slot: usize, now: (Timestamp, u64), change: &mut SwapChange) {
-        let evidence = &mut self.evidence[slot];
+    fn swap_track(
+        &mut self,
+        eye: usize,
+        slot: usize,
+        now: (Timestamp, u64),
+        change: &mut SwapChange,
+    ) {
+        let eye = &mut self.eyes[eye];
+        let evidence = &mut eye.evidence[slot];
         let Some(id) = evidence.track() else { return };
         let before = evidence.naming();
-        let seen_by = (self.plan.lens, self.frame_px);
         let verdict = evidence.swap_bank(&self.bank, &self.plan.confirm);
         let to = evidence.naming();
         change.tracks += u32::from(evidence.encoded() > 0);
@@ -219,47 +281,68 @@ impl Recognition {
             });
         }
         if verdict == Verdict::Confirmed
-            && let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id)
+            && let Some(track) = eye.tracker.tracks().iter().find(|t| t.id == id)
         {
-            let sign = sign_event(now, track, &self.evidence[slot], self.region, seen_by);
-            self.confirm(slot, sign);
+            let seen_by = (&eye.viewpoint, eye.frame_px);
+            let sign = sign_event(now, track, evidence, self.region, seen_by);
+            confirm(&mut self.events, evidence, sign);
         }
     }
 
-    /// Takes the boxes of the next frame.
+    /// Takes the boxes of the next frame of the only camera.
     pub fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Result<(), ModelError> {
+        self.step_of(0, frame, detections)
+    }
+
+    /// Takes the boxes of the next frame of one of the cameras, counted from 0.
+    pub fn step_of(
+        &mut self,
+        camera: usize,
+        frame: &Frame,
+        detections: &[Detection],
+    ) -> Result<(), ModelError> {
         let now = (frame.time, frame.index);
-        self.frame_px = (frame.width_px(), frame.height_px());
-        self.tracker.update(frame.time, self.frame_px, detections);
-        self.end_lost(now);
-        self.encode(frame)?;
-        self.look_below(frame)?;
-        self.announce(now);
-        self.advise(now);
-        self.fill_views();
+        self.latest = self.latest.max(frame.time);
+        let eye = &mut self.eyes[camera];
+        eye.frame_px = (frame.width_px(), frame.height_px());
+        eye.tracker.update(frame.time, eye.frame_px, detections);
+        self.end_lost(camera, now);
+        self.encode(camera, frame)?;
+        self.look_below(camera, frame)?;
+        self.announce(camera, now);
+        self.advise(camera, now);
+        self.fill_views(camera);
         Ok(())
+    }
+
+    /// A camera is gone: its tracks end.
+    pub fn lose(&mut self, camera: usize, time: Timestamp, frame: u64) {
+        self.eyes[camera].tracker.finish();
+        self.end_lost(camera, (time, frame));
     }
 
     /// Ends all tracks, at the end of the drive.
     pub fn finish(&mut self, time: Timestamp, frame: u64) {
-        self.tracker.finish();
-        self.end_lost((time, frame));
+        for camera in 0..self.eyes.len() {
+            self.lose(camera, time, frame);
+        }
         self.views.clear();
     }
 
     /// Encodes the crops that deserve it, most urgent first, larger before smaller.
-    fn encode(&mut self, frame: &Frame) -> Result<(), ModelError> {
-        let seen_by = (self.plan.lens, self.frame_px);
+    fn encode(&mut self, camera: usize, frame: &Frame) -> Result<(), ModelError> {
+        let eye = &mut self.eyes[camera];
+        let seen_by = (&eye.viewpoint, eye.frame_px);
         let mut queue: heapless::Vec<(u8, f32, usize, usize), MAX_TRACKS> = heapless::Vec::new();
-        for (t, track) in self.tracker.tracks().iter().enumerate() {
+        for (t, track) in eye.tracker.tracks().iter().enumerate() {
             if !track.is_established() {
                 continue;
             }
-            let Some(slot) = slot_of(&mut self.evidence, track.id) else {
+            let Some(slot) = slot_of(&mut eye.evidence, track.id) else {
                 continue;
             };
-            let evidence = &self.evidence[slot];
-            if let Some(rank) = priority(&self.plan.encode, track, evidence, self.frame_px) {
+            let evidence = &eye.evidence[slot];
+            if let Some(rank) = priority(&self.plan.encode, track, evidence, eye.frame_px) {
                 // As large as the list of tracks.
                 let _ = queue.push((rank, track.bbox().longer_side(), t, slot));
             }
@@ -267,19 +350,19 @@ impl Recognition {
         queue.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
         queue.truncate(self.plan.encode.per_frame.min(self.crop_limit));
         for (_, side_px, t, slot) in queue {
-            let track = &self.tracker.tracks()[t];
+            let track = &eye.tracker.tracks()[t];
             let Some(detection) = track.detection else {
                 continue;
             };
             self.encoder.prepare(frame, detection.bbox);
             let embedding = self.encoder.infer()?;
             let weight = quality(side_px, detection.score);
-            let evidence = &mut self.evidence[slot];
+            let evidence = &mut eye.evidence[slot];
             let verdict = evidence.add(embedding, weight, side_px, &self.bank, &self.plan.confirm);
             if verdict == Verdict::Confirmed {
                 let now = (frame.time, frame.index);
                 let sign = sign_event(now, track, evidence, self.region, seen_by);
-                self.confirm(slot, sign);
+                confirm(&mut self.events, evidence, sign);
             }
         }
         Ok(())
@@ -287,13 +370,15 @@ impl Recognition {
 
     /// Looks for a plate below the speed limit that has grown most since the last such look: a plate
     /// decides whom a limit is for, and is too small for the detector.
-    fn look_below(&mut self, frame: &Frame) -> Result<(), ModelError> {
+    fn look_below(&mut self, camera: usize, frame: &Frame) -> Result<(), ModelError> {
+        let eye = &self.eyes[camera];
+        let tracks = eye.tracker.tracks();
         let mut chosen: Option<(TrackId, BoxPx)> = None;
-        for track in self.tracker.tracks() {
+        for track in tracks {
             let Some(detection) = track.detection else {
                 continue;
             };
-            let limit = (self.evidence.iter().find(|e| e.track() == Some(track.id)))
+            let limit = (eye.evidence.iter().find(|e| e.track() == Some(track.id)))
                 .and_then(Evidence::confirmed)
                 .is_some_and(|class| class.family == Family::SpeedLimit);
             if !limit || !self.advisor.wants_plate_look(track.id, detection.bbox) {
@@ -302,14 +387,14 @@ impl Recognition {
             let below = plate_place(detection.bbox);
             let larger = chosen.is_none_or(|(_, b)| b.width() < below.width());
             let sign_below = || {
-                self.tracker.tracks().iter().any(|other| {
+                tracks.iter().any(|other| {
                     let bbox = other.bbox();
                     other.id != track.id
                         && bbox.width() < 1.15 * bbox.height()
                         && bbox.intersection(&below) > 0.3 * below.area()
                 })
             };
-            let inside = below.clipped(self.frame_px.0, self.frame_px.1) == below;
+            let inside = below.clipped(eye.frame_px.0, eye.frame_px.1) == below;
             if larger && inside && !sign_below() {
                 chosen = Some((track.id, below));
             }
@@ -328,24 +413,17 @@ impl Recognition {
         Ok(())
     }
 
-    fn confirm(&mut self, slot: usize, sign: SignEvent) {
-        if !self.evidence[slot].announced {
-            self.evidence[slot].announced = true;
-            self.events.push(Event::SignSeen(sign.clone()));
-        }
-        self.events.push(Event::SignConfirmed(sign));
-    }
-
     /// Says which tracks are worth speaking of now.
-    fn announce(&mut self, now: (Timestamp, u64)) {
-        let seen_by = (self.plan.lens, self.frame_px);
-        for evidence in &mut self.evidence {
+    fn announce(&mut self, camera: usize, now: (Timestamp, u64)) {
+        let eye = &mut self.eyes[camera];
+        let seen_by = (&eye.viewpoint, eye.frame_px);
+        for evidence in &mut eye.evidence {
             let Some(id) = evidence.track() else { continue };
             let worth = evidence.encoded() > 0 && evidence.naming() != Naming::NotASign;
             if evidence.announced || !worth {
                 continue;
             }
-            if let Some(track) = self.tracker.tracks().iter().find(|t| t.id == id) {
+            if let Some(track) = eye.tracker.tracks().iter().find(|t| t.id == id) {
                 evidence.announced = true;
                 let sign = sign_event(now, track, evidence, self.region, seen_by);
                 self.events.push(Event::SignSeen(sign));
@@ -354,13 +432,15 @@ impl Recognition {
     }
 
     /// Brings the speed limit up to this frame.
-    fn advise(&mut self, now: (Timestamp, u64)) {
+    fn advise(&mut self, camera: usize, now: (Timestamp, u64)) {
+        let eye = &self.eyes[camera];
+        let now = (self.latest, now.1);
         let mut seen: heapless::Vec<Seen, MAX_TRACKS> = heapless::Vec::new();
-        for track in self.tracker.tracks() {
+        for track in eye.tracker.tracks() {
             let Some(detection) = track.detection else {
                 continue;
             };
-            let evidence = self.evidence.iter().find(|e| e.track() == Some(track.id));
+            let evidence = eye.evidence.iter().find(|e| e.track() == Some(track.id));
             let naming = evidence.map_or(Naming::Undecided, Evidence::naming);
             // As large as the list of tracks.
             let _ = seen.push(Seen {
@@ -369,14 +449,17 @@ impl Recognition {
                 naming,
             });
         }
-        self.advisor.see(now.0, self.frame_px, &seen);
+        if eye.viewpoint.advises() {
+            self.advisor.see(now.0, eye.frame_px, &seen);
+        }
         self.advisor.step(now, &mut self.events);
     }
 
-    fn end_lost(&mut self, now: (Timestamp, u64)) {
-        let seen_by = (self.plan.lens, self.frame_px);
-        for track in self.tracker.lost() {
-            let found = self
+    fn end_lost(&mut self, camera: usize, now: (Timestamp, u64)) {
+        let eye = &mut self.eyes[camera];
+        let seen_by = (&eye.viewpoint, eye.frame_px);
+        for track in eye.tracker.lost() {
+            let found = eye
                 .evidence
                 .iter_mut()
                 .find(|e| e.track() == Some(track.id));
@@ -390,10 +473,11 @@ impl Recognition {
         }
     }
 
-    fn fill_views(&mut self) {
+    fn fill_views(&mut self, camera: usize) {
+        let eye = &self.eyes[camera];
         self.views.clear();
-        for track in self.tracker.tracks() {
-            let found = self.evidence.iter().find(|e| e.track() == Some(track.id));
+        for track in eye.tracker.tracks() {
+            let found = eye.evidence.iter().find(|e| e.track() == Some(track.id));
             if let Some(evidence) = found.filter(|e| e.announced) {
                 self.views.push(TrackView {
                     track: track.id,
@@ -439,6 +523,17 @@ fn same_sign(a: &Naming, b: &Naming) -> bool {
 /// Below a sign is nothing when the background is this probable.
 const NOTHING_BELOW: f32 = 0.5;
 
+/// Cameras that look further aside see the signs of other roads.
+const ASIDE_DEG: f32 = 45.0;
+
+fn confirm(events: &mut Vec<Event>, evidence: &mut Evidence, sign: SignEvent) {
+    if !evidence.announced {
+        evidence.announced = true;
+        events.push(Event::SignSeen(sign.clone()));
+    }
+    events.push(Event::SignConfirmed(sign));
+}
+
 /// The evidence of a track: its own, or a free one given to it.
 fn slot_of(evidence: &mut [Evidence], id: TrackId) -> Option<usize> {
     let own = evidence.iter().position(|e| e.track() == Some(id));
@@ -454,25 +549,21 @@ fn sign_event(
     track: &Track,
     evidence: &Evidence,
     region: RegionCode,
-    (lens, frame_px): (Lens, (u32, u32)),
+    (viewpoint, frame_px): (&Viewpoint, (u32, u32)),
 ) -> SignEvent {
     let naming = evidence.naming();
     let size = standard_size(region, naming.class().map(Arc::as_ref));
     SignEvent {
         time,
         frame,
+        camera: viewpoint.camera.clone(),
         track: track.id,
         naming,
         probability: evidence.best().probability,
         top: evidence.best().top.clone(),
         region,
         bbox: track.last_box,
-        placement: lens.place(
-            track.last_box,
-            frame_px,
-            size.longer_side_m,
-            size.deviation_share,
-        ),
+        placement: viewpoint.place(track.last_box, frame_px, size),
         observations: track.observations,
         first_seen: track.first_seen,
     }

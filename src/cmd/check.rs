@@ -1,15 +1,21 @@
 //! `tsedge check`: is everything there to run? All faults at once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
 
 use super::Outcome;
-use super::run::CAN_IDS;
-use crate::config::{ConfigFile, Plan};
+use super::run::{CAN_IDS, camera_section};
+use crate::config::{CameraConfig, ConfigFile, Plan};
 use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::recognise::Encoder;
-use crate::source::v4l2::{self, CameraPlan};
+use crate::source::camera::CameraPlan;
+use crate::source::rtsp::RtspCamera;
+use crate::source::v4l2;
+use crate::track::Lens;
 
 /// Checks configuration, models, packs and outputs, and tells all faults at once.
 ///
@@ -98,8 +104,9 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
         let encoder = Encoder::load(runtime, &plan.encoder, providers, 1).map_err(Into::into);
         let on = |e: &Encoder| format!("encoder on {}", e.model().provider());
         found.step(on, encoder);
-        let size = config.camera.as_ref().map_or([1280, 720], |c| c.size_px);
-        let px = (size[0], size[1]);
+        let cameras = config.cameras().unwrap_or_default();
+        let sizes = cameras.iter().map(|(_, camera)| camera.size_px.into());
+        let px = sizes.max().unwrap_or((1280, 720));
         let detector = Detector::load(runtime, &plan.detector, providers, 1, &plan.detect, px);
         let on = |d: &Detector| {
             let views = d
@@ -127,19 +134,37 @@ fn check_packs(plan: &Plan, found: &mut Findings) {
     found.good.push(format!("{good} region packs in {folder}"));
 }
 
+fn check_camera(name: Option<Arc<str>>, camera: &CameraConfig, found: &mut Findings) {
+    let section = camera_section(name.as_deref());
+    let words = |plan: &CameraPlan| match plan {
+        CameraPlan::V4l2(plan) => format!("{section} {}", plan.device.display()),
+        CameraPlan::Rtsp(plan) => format!("{section} {}", plan.url()),
+    };
+    let plan = (camera.viewpoint(name, Lens::default()))
+        .and_then(|_| camera.share())
+        .and_then(|_| camera.resolve());
+    let plan = found.step(words, plan.with_context(|| section.clone()));
+    let absent = plan.and_then(|plan| match plan {
+        CameraPlan::V4l2(plan) => (!v4l2::is_camera(&plan.device))
+            .then(|| format!("{}: no camera there yet", plan.device.display())),
+        CameraPlan::Rtsp(plan) => RtspCamera::obstacle(plan),
+    });
+    found.warnings.extend(absent);
+}
+
 fn check_devices(config: &ConfigFile, found: &mut Findings) {
-    match &config.camera {
-        None => found
+    match config.threads.check() {
+        Ok(()) => found.warnings.extend(config.threads.without_cores()),
+        Err(fault) => found.faults.push(fault.to_string()),
+    }
+    match config.cameras() {
+        Err(fault) => found.faults.push(fault.to_string()),
+        Ok(cameras) if cameras.is_empty() => found
             .warnings
             .push("no [camera]: only --replay works".to_owned()),
-        Some(camera) => {
-            let words = |plan: &CameraPlan| format!("camera {}", plan.device.display());
-            let plan = found.step(words, CameraPlan::try_from(camera));
-            if plan.is_some_and(|plan| !v4l2::is_camera(&plan.device)) {
-                let device = camera.device.display();
-                found
-                    .warnings
-                    .push(format!("{device}: no camera there yet"));
+        Ok(cameras) => {
+            for (name, camera) in cameras {
+                check_camera(name, camera, found);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{ConfigFile, JsonlConfig, Plan};
+use crate::config::{CameraConfig, ConfigFile, JsonlConfig, Plan, check_name};
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
@@ -22,17 +22,16 @@ use crate::output::jsonl::{JsonLines, RotatingFile};
 use crate::output::serial::SerialOutput;
 use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
-use crate::pipeline::Recognition;
+use crate::pipeline::{Recognition, Viewpoint};
 use crate::recognise::Encoder;
 use crate::region::{PackStore, PackWatcher, RegionFollower};
 use crate::report::collect::CollectPlan;
 use crate::runtime::camera::PlayedFile;
 use crate::runtime::collect::Collecting;
-use crate::runtime::live::{LiveJob, LiveResult, Shared, live};
+use crate::runtime::live::{LiveCamera, LiveJob, LiveResult, Shared, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
 use crate::source::camera::Camera;
-use crate::source::v4l2::{CameraPlan, V4l2Camera};
 use crate::source::{self, OpenOptions};
 use crate::units::RegionCode;
 
@@ -52,10 +51,10 @@ pub struct Args {
     /// A configuration file: where events go.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
-    /// Play a recording at its own speed instead of a camera.
+    /// Play a recording at its own speed instead of a camera; NAME=FILE, once a camera, in place of several.
     #[arg(long, value_name = "FILE")]
-    replay: Option<PathBuf>,
-    /// Start the recording over at its end.
+    replay: Vec<String>,
+    /// Start the recordings over at their end.
     #[arg(long, requires = "replay")]
     repeat: bool,
     /// Read signs by this region's pack: an ISO 3166 code such as DE, or WORLD.
@@ -96,24 +95,37 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let plan = Plan::resolve(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(Monotonic);
-    let shared = Arc::new(Shared::default());
+    config.threads.check()?;
+    let eyes = eyes(args, &config, &plan, &clock)?;
+    let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
+    let shared = Arc::new(Shared::new(config.threads.clone(), names));
     end_on_signals(&shared)?;
-    let camera = camera(args, &config, &clock)?;
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
+    let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
+    let runtime = runtime.with_workers(move || place.place(&board));
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
     let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
     tell_refused(&shared, &packs.take_refusals());
-    let load = |detect: &DetectPlan| {
-        let (card, px) = (&plan.detector, camera.frame_px());
+    let load = |detect: &DetectPlan, px| {
+        let card = &plan.detector;
         Detector::load(&runtime, card, &plan.providers, plan.threads, detect, px)
     };
-    let detect = choose_views(&plan, camera.frame_px(), clock.as_ref(), load)?;
-    let detectors = [&detect, &detect.scaled(SMALLER_PICTURE)]
-        .into_iter()
-        .map(load)
+    // Cameras with frames of the same size share their detectors.
+    let mut sizes: Vec<(u32, u32)> = eyes.iter().map(|eye| eye.camera.frame_px()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let largest = sizes.last().copied().unwrap_or_default();
+    let detect = choose_views(&plan, largest, clock.as_ref(), |views| load(views, largest))?;
+    let views = [&detect, &detect.scaled(SMALLER_PICTURE)];
+    let detectors = (sizes.iter())
+        .map(|px| views.into_iter().map(|views| load(views, *px)).collect())
         .collect::<Result<_, _>>()?;
-    log::info!("{}; region {}", camera.description(), plan.region);
+    for eye in &eyes {
+        let name = eye.viewpoint.camera.iter().map(|name| format!("{name}: "));
+        let name = name.collect::<String>();
+        log::info!("{name}{}; region {}", eye.camera.description(), plan.region);
+    }
     let position = position(&config, &plan, packs, &shared, &clock)?;
     let fixed = position.is_none().then_some(plan.region);
     watch_packs(
@@ -123,10 +135,19 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     )?;
     let outputs = outputs(&config, &shared.progress)?;
     let collect = collect(&config, &plan, &shared)?;
+    let viewpoints = eyes.iter().map(|eye| eye.viewpoint.clone()).collect();
+    let cameras = eyes.into_iter().map(|eye| LiveCamera {
+        name: eye.viewpoint.camera,
+        detector: sizes
+            .binary_search(&eye.camera.frame_px())
+            .unwrap_or_default(),
+        camera: eye.camera,
+        share: eye.share,
+    });
     let job = LiveJob {
-        camera,
+        cameras: cameras.collect(),
         detectors,
-        recognition: Recognition::new(plan.recognition, encoder, bank),
+        recognition: Recognition::new(plan.recognition, encoder, bank).seen_from(viewpoints),
         region: plan.region,
         collect,
         outputs,
@@ -215,22 +236,91 @@ fn position(
         .map(Some)
 }
 
-fn camera(
+/// A camera, and how it is looked at.
+struct Eye {
+    camera: Box<dyn Camera>,
+    viewpoint: Viewpoint,
+    share: u8,
+}
+
+impl Eye {
+    fn new(
+        name: Option<Arc<str>>,
+        config: &CameraConfig,
+        plan: &Plan,
+        open: impl FnOnce() -> anyhow::Result<Box<dyn Camera>>,
+    ) -> anyhow::Result<Self> {
+        let section = camera_section(name.as_deref());
+        let viewpoint = config.viewpoint(name, plan.recognition.lens);
+        Ok(Self {
+            viewpoint: viewpoint.with_context(|| section.clone())?,
+            share: config.share().with_context(|| section.clone())?,
+            camera: open().with_context(|| section)?,
+        })
+    }
+}
+
+/// As it stands in the configuration.
+pub(super) fn camera_section(name: Option<&str>) -> String {
+    name.map_or("[camera]".to_owned(), |name| format!("[cameras.{name}]"))
+}
+
+/// The cameras, or recordings in their place.
+fn eyes(
     args: &Args,
     config: &ConfigFile,
+    plan: &Plan,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Box<dyn Camera>> {
-    let Some(file) = &args.replay else {
-        let Some(camera) = &config.camera else {
-            bail!("no camera: give [camera] in the configuration, or --replay FILE");
+) -> anyhow::Result<Vec<Eye>> {
+    let configured = config.cameras()?;
+    if args.replay.is_empty() {
+        if configured.is_empty() {
+            bail!(
+                "no camera: give [camera] or [cameras.NAME] in the configuration, or --replay FILE"
+            );
+        }
+        let open = |(name, camera): (_, &CameraConfig)| {
+            let clock = Arc::clone(clock);
+            Eye::new(name, camera, plan, || Ok(camera.resolve()?.open(clock)?))
         };
-        let plan = CameraPlan::try_from(camera)?;
-        return Ok(Box::new(V4l2Camera::new(plan, Arc::clone(clock))));
-    };
+        return configured.into_iter().map(open).collect();
+    }
+    let mut eyes: Vec<Eye> = Vec::new();
+    for (name, file) in recordings(&args.replay)? {
+        let own = configured.iter().find(|(other, _)| *other == name);
+        let own = own.map_or_else(CameraConfig::default, |(_, camera)| (*camera).clone());
+        let played = || played(file, args.repeat, Arc::clone(clock));
+        eyes.push(Eye::new(name, &own, plan, played)?);
+    }
+    Ok(eyes)
+}
+
+/// One file, or several with the names of the cameras that they stand in for.
+fn recordings(replay: &[String]) -> anyhow::Result<Vec<(Option<Arc<str>>, PathBuf)>> {
+    if let [file] = replay
+        && (!file.contains('=') || Path::new(file).exists())
+    {
+        return Ok(vec![(None, file.into())]);
+    }
+    let mut all: Vec<(Option<Arc<str>>, PathBuf)> = Vec::new();
+    for text in replay {
+        let (name, file) = text.split_once('=').with_context(|| {
+            format!("--replay {text}: several recordings are given as NAME=FILE")
+        })?;
+        check_name(name).with_context(|| format!("--replay {text}"))?;
+        let name = Some(name.into());
+        if all.iter().any(|(other, _)| *other == name) {
+            bail!("--replay {text}: there is a recording of that name already");
+        }
+        all.push((name, file.into()));
+    }
+    Ok(all)
+}
+
+fn played(file: PathBuf, repeat: bool, clock: Arc<dyn Clock>) -> anyhow::Result<Box<dyn Camera>> {
     let open = |file: &PathBuf| source::open(file, &OpenOptions::default());
-    let mut played = PlayedFile::new(open(file)?, Arc::clone(clock));
-    if args.repeat {
-        let file = file.clone();
+    let mut played = PlayedFile::new(open(&file)?, clock);
+    if repeat {
         played = played.repeated(move || match open(&file) {
             Ok(source) => Some(source),
             Err(e) => {

@@ -1,6 +1,5 @@
-//! The sections that only `tsedge run` reads: camera and outputs.
+//! The sections that only `tsedge run` reads: outputs.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,58 +7,6 @@ use serde::Deserialize;
 
 use crate::output::can::MessageIds;
 use crate::output::serial::FlowControl;
-use crate::source::v4l2::CameraPlan;
-
-/// `[camera]`
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CameraConfig {
-    /// The device, e.g. `/dev/video0`.
-    pub device: PathBuf,
-    /// Four letters: `YUYV`, `UYVY`, `NV12`, `YU12`, `MJPG` or `GREY`; else the best on offer.
-    pub format: Option<String>,
-    /// Width and height.
-    #[serde(default = "default_size")]
-    pub size_px: [u32; 2],
-    /// Frames a second; the camera's choice by default.
-    pub rate_hz: Option<u32>,
-    /// Controls to set, by the names that `tsedge cameras` lists.
-    #[serde(default)]
-    pub controls: BTreeMap<String, i32>,
-}
-
-fn default_size() -> [u32; 2] {
-    [1280, 720]
-}
-
-impl TryFrom<&CameraConfig> for CameraPlan {
-    type Error = anyhow::Error;
-
-    fn try_from(config: &CameraConfig) -> anyhow::Result<Self> {
-        let format = match config.format.as_deref() {
-            None => None,
-            Some(letters) => Some(letters.as_bytes().try_into().map_err(|_| {
-                anyhow::anyhow!("[camera] format: `{letters}` is not four letters such as YUYV")
-            })?),
-        };
-        let [width, height] = config.size_px;
-        anyhow::ensure!(
-            (64..=8192).contains(&width) && (64..=8192).contains(&height),
-            "[camera] size_px: {width}x{height} is not between 64 and 8192"
-        );
-        anyhow::ensure!(
-            config.rate_hz.is_none_or(|hz| (1..=1000).contains(&hz)),
-            "[camera] rate_hz is not between 1 and 1000"
-        );
-        Ok(Self {
-            device: config.device.clone(),
-            format,
-            size_px: (width, height),
-            rate_hz: config.rate_hz,
-            controls: config.controls.clone().into_iter().collect(),
-        })
-    }
-}
 
 /// `[can]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,7 +1,8 @@
 //! Finds and loads the ONNX Runtime shared library, once a process: later calls share the first one's.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 /// File name of the library.
 const LIBRARY: &str = "libonnxruntime.so";
@@ -10,10 +11,37 @@ const LIBRARY: &str = "libonnxruntime.so";
 static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
 
 /// The loaded library.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OnnxRuntime {
     environment: ort::environment::Environment,
     path: PathBuf,
+    workers: Option<Workers>,
+}
+
+/// What a model's threads do first.
+type Start = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts the threads of a model: named, and with something to do first.
+#[derive(Clone)]
+pub(super) struct Workers(Start);
+
+impl ort::environment::ThreadManager for Workers {
+    type Thread = JoinHandle<()>;
+
+    fn create(&self, work: impl FnOnce() + Send + 'static) -> ort::Result<JoinHandle<()>> {
+        let start = Arc::clone(&self.0);
+        std::thread::Builder::new()
+            .name("ts-model".to_owned())
+            .spawn(move || {
+                start();
+                work();
+            })
+            .map_err(ort::Error::wrap)
+    }
+
+    fn join(thread: JoinHandle<()>) -> ort::Result<()> {
+        thread.join().map_err(|_| ort::Error::new("a thread died"))
+    }
 }
 
 /// Why no library could be loaded.
@@ -71,9 +99,20 @@ impl OnnxRuntime {
         let runtime = Self {
             environment,
             path: absolute,
+            workers: None,
         };
         *loaded = Some(runtime.clone());
         Ok(runtime)
+    }
+
+    /// The same for models whose threads begin with `start`.
+    pub fn with_workers(mut self, start: impl Fn() + Send + Sync + 'static) -> Self {
+        self.workers = Some(Workers(Arc::new(start)));
+        self
+    }
+
+    pub(super) fn workers(&self) -> Option<&Workers> {
+        self.workers.as_ref()
     }
 
     /// Where the library was found.

@@ -294,14 +294,18 @@ fn builder(
     threads: usize,
     (height, width): (i64, i64),
 ) -> ort::Result<SessionBuilder> {
-    Ok(Session::builder(runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_intra_op_spinning(false)?
         // A pattern is one more block beside those that the first run left behind.
         .with_memory_pattern(false)?
         .with_dimension_override("height", height)?
-        .with_dimension_override("width", width)?)
+        .with_dimension_override("width", width)?;
+    Ok(match runtime.workers() {
+        Some(workers) => builder.with_thread_manager(workers.clone())?,
+        None => builder,
+    })
 }
 
 fn check_graph(

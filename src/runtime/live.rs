@@ -1,8 +1,8 @@
-//! Live operation: camera in, outputs out, for as long as the unit runs.
+//! Live operation: cameras in, outputs out, for as long as the unit runs.
 //!
 //! | thread | reads | writes | waits for |
 //! |---|---|---|---|
-//! | `ts-capture` | camera | mailbox | the next frame, 100 ms at most |
+//! | `ts-capture`, one a camera | camera | its slot of the mailbox | the next frame, 100 ms at most |
 //! | `ts-recognise` | mailbox, the next bank | output queues, progress, health | a frame, 100 ms at most |
 //! | `ts-out-N` | its queue | its output | an event or its tick |
 //! | caller | health board, output reports | output queues | the next look, 20 ms |
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 
 use super::board::{HealthBoard, HealthReporter};
 use super::collect::Collecting;
@@ -22,6 +22,7 @@ use super::mailbox::{Mailbox, Taken};
 use super::outputs::{OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
 use super::stop::Stop;
+use super::threads::ThreadPlans;
 use super::timing::{Stage, StageTimes};
 use crate::clock::Clock;
 use crate::detect::{Detections, Detector};
@@ -43,13 +44,17 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Frames older than this make the view stale.
 const STALE_S: f64 = 0.5;
+/// A camera that brings nothing for so long sees its signs no more.
+const BLIND_S: f64 = 1.0;
 
 /// What others may look at and hand in while the unit runs.
 pub struct Shared {
     /// Frames done and dropped.
     pub progress: Arc<Progress>,
     /// Reasons that stand.
-    pub board: HealthBoard,
+    pub board: Arc<HealthBoard>,
+    /// Where threads run.
+    pub threads: ThreadPlans,
     /// Ends everything.
     pub stop: Stop,
     next_region: Mutex<Option<RegionChange>>,
@@ -64,7 +69,8 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             progress: Arc::new(Progress::default()),
-            board: HealthBoard::default(),
+            board: Arc::default(),
+            threads: ThreadPlans::default(),
             stop: Stop::default(),
             next_region: Mutex::new(None),
             renewed: Mutex::new(Vec::new()),
@@ -77,6 +83,15 @@ impl Default for Shared {
 }
 
 impl Shared {
+    /// For a unit whose threads are placed by `threads`, with cameras of these names.
+    pub fn new(threads: ThreadPlans, cameras: impl IntoIterator<Item = Option<Arc<str>>>) -> Self {
+        Self {
+            threads,
+            board: Arc::new(HealthBoard::of_cameras(cameras)),
+            ..Self::default()
+        }
+    }
+
     /// Puts a region in force from the next frame on; a newer one replaces one that still waits.
     pub fn swap_region(&self, change: RegionChange) {
         *lock(&self.next_region) = Some(change);
@@ -113,12 +128,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// What a live run needs.
-pub struct LiveJob {
+/// One of the cameras of a live run.
+pub struct LiveCamera {
+    /// Its name, where there are several.
+    pub name: Option<Arc<str>>,
     /// Where frames come from.
     pub camera: Box<dyn Camera>,
-    /// Detectors by falling resolution: the first is used while the machine keeps up.
-    pub detectors: Vec<Detector>,
+    /// How often it is looked at, compared to the others.
+    pub share: u8,
+    /// Which of [`LiveJob::detectors`] is made for its frames.
+    pub detector: usize,
+}
+
+/// What a live run needs.
+pub struct LiveJob {
+    /// Where frames come from, in the order of the recognition's viewpoints.
+    pub cameras: Vec<LiveCamera>,
+    /// For each size of frame, detectors by falling resolution: the first is used while the machine keeps up.
+    pub detectors: Vec<Vec<Detector>>,
     /// The rest of the stages.
     pub recognition: Recognition,
     /// The region to start in.
@@ -144,34 +171,52 @@ pub struct LiveResult {
     pub late_outputs: Vec<String>,
 }
 
-/// Runs until the camera ends or `shared.stop` is asked to; `look` is called every 20 ms or so.
+/// Runs until all cameras end or `shared.stop` is asked to; `look` is called every 20 ms or so.
 pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Result<LiveResult> {
-    let hub = OutputHub::start(job.outputs, Arc::clone(&job.clock))
+    let (clock, board) = (Arc::clone(&job.clock), Arc::clone(&shared.board));
+    let hub = OutputHub::start(job.outputs, clock, &shared.threads.outputs, &board)
         .context("cannot start an output's thread")?;
-    let mailbox = Mailbox::new(vec![Frame::default(); FRAMES]);
+    let shares: Vec<u8> = job.cameras.iter().map(|c| c.share).collect();
+    let mailbox = Mailbox::new(&shares, FRAMES);
     let clock = job.clock.as_ref();
-    let camera = job.camera;
+    let cameras = job.cameras;
+    let eye = |camera: &LiveCamera| Eye {
+        detector: camera.detector,
+        view: ViewMonitor::default(),
+        skip_next: false,
+        last_capture: None,
+        blind: true,
+    };
     let recogniser = Recogniser {
+        eyes: cameras.iter().map(eye).collect(),
         detectors: job.detectors,
         recognition: job.recognition,
         collect: job.collect,
         region: job.region,
-        view: ViewMonitor::default(),
         shedder: Shedder::default(),
         shed: Shed::Nothing,
-        skip_next: false,
-        last_capture: None,
         summary: Summary::default(),
     };
     let mut reporter = HealthReporter::default();
     let summary = std::thread::scope(|scope| {
-        let capture = named("ts-capture").spawn_scoped(scope, || {
-            let _closed = OnExit(|| mailbox.close());
-            capture(camera, &mailbox, shared);
-        })?;
+        let mailbox = &mailbox;
+        let mut captures = Vec::new();
+        for (n, camera) in cameras.into_iter().enumerate() {
+            let name = match &camera.name {
+                Some(name) => format!("ts-cap-{name}"),
+                None => "ts-capture".to_owned(),
+            };
+            captures.push(named(&name).spawn_scoped(scope, move || {
+                let _closed = OnExit(|| mailbox.close(n));
+                let _stopped = OnPanic(|| shared.stop.stop());
+                shared.threads.capture.place(&shared.board);
+                capture(n, camera.camera, mailbox, shared);
+            })?);
+        }
         let recognise = named("ts-recognise").spawn_scoped(scope, || {
             let _stopped = OnExit(|| shared.stop.stop());
-            recogniser.run(&mailbox, shared, &hub, clock)
+            shared.threads.recognise.place(&shared.board);
+            recogniser.run(mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {
             supervise(shared, &hub, clock, &mut reporter, false);
@@ -179,12 +224,13 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             shared.stop.wait(LOOK_EVERY);
         }
         // A thread that died is told as a fault before the unit goes down.
-        let captured = capture.join();
+        let joined = captures.into_iter().map(|capture| capture.join());
+        let captured = joined.filter(Result::is_err).count() == 0;
         let recognised = recognise.join();
-        let died = captured.is_err() || recognised.is_err();
+        let died = !captured || recognised.is_err();
         supervise(shared, &hub, clock, &mut reporter, died);
         look();
-        captured.map_err(|_| anyhow!("the capture thread died"))?;
+        ensure!(captured, "a capture thread died");
         recognised.map_err(|_| anyhow!("the recognition thread died"))?
     })?;
     hub.tell(&Event::Summary(summary.clone()));
@@ -211,25 +257,38 @@ impl<F: FnMut()> Drop for OnExit<F> {
     }
 }
 
-/// Brings frames until the camera ends.
-fn capture(mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
+/// Runs its closure when a thread panics.
+struct OnPanic<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
+/// Brings the frames of the `n`-th camera until it ends.
+fn capture(n: usize, mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
+    let board = &shared.board;
     let mut frame = Frame::default();
-    let mut lost = false;
+    let mut lost: Option<String> = None;
     while !shared.stop.is_stopped() {
         match camera.shoot(&mut frame, PATIENCE) {
             Shot::Frame => {
-                if std::mem::take(&mut lost) {
+                if lost.take().is_some() {
                     let words = format!("{} is back", camera.description());
-                    shared.board.explain(Reason::NoCamera, false, words);
+                    board.explain_of(n, Reason::NoCamera, false, &words);
                 }
                 // The recognition holds one, one waits, one is here: a free one is left.
-                let next = mailbox.free_frame().unwrap_or_default();
-                mailbox.put(std::mem::replace(&mut frame, next));
+                let next = mailbox.free_frame(n).unwrap_or_default();
+                mailbox.put(n, std::mem::replace(&mut frame, next));
             }
             Shot::Late => {}
             Shot::Lost(words) => {
-                if !std::mem::replace(&mut lost, true) {
-                    shared.board.explain(Reason::NoCamera, true, words);
+                if lost.as_ref() != Some(&words) {
+                    board.explain_of(n, Reason::NoCamera, true, &words);
+                    lost = Some(words);
                 }
                 shared.stop.wait(PATIENCE);
             }
@@ -252,9 +311,11 @@ fn supervise(
 ) {
     let now = clock.now();
     let board = &shared.board;
-    if let Some(captured) = shared.progress.last_frame() {
-        let stale = now.seconds_since(captured) > STALE_S;
-        board.set(Reason::StaleFrames, stale);
+    for (camera, newest) in board.newest().enumerate() {
+        if let Some(captured) = newest {
+            let stale = now.seconds_since(captured) > STALE_S;
+            board.set_of(camera, Reason::StaleFrames, stale);
+        }
     }
     let reports = hub.reports();
     let collect_fault = lock(&shared.collect_fault).clone();
@@ -273,17 +334,25 @@ fn supervise(
     }
 }
 
+/// What the recognition thread keeps of a camera.
+struct Eye {
+    detector: usize,
+    view: ViewMonitor,
+    skip_next: bool,
+    last_capture: Option<Timestamp>,
+    /// It brought no frame lately: its tracks have ended.
+    blind: bool,
+}
+
 /// The recognition thread's own.
 struct Recogniser {
-    detectors: Vec<Detector>,
+    eyes: Vec<Eye>,
+    detectors: Vec<Vec<Detector>>,
     recognition: Recognition,
     collect: Option<Collecting>,
     region: RegionCode,
-    view: ViewMonitor,
     shedder: Shedder,
     shed: Shed,
-    skip_next: bool,
-    last_capture: Option<Timestamp>,
     summary: Summary,
 }
 
@@ -301,12 +370,13 @@ impl Recogniser {
         let mut dropped = 0;
         while !shared.stop.is_stopped() {
             match mailbox.take(PATIENCE) {
-                Taken::Frame(frame) => {
-                    self.frame(&frame, shared, hub, clock)?;
-                    mailbox.give_back(frame);
+                Taken::Frame(camera, frame) => {
+                    self.frame(camera, &frame, shared, hub, clock)?;
+                    mailbox.give_back(camera, frame);
                 }
                 Taken::Nothing => {
                     self.recognition.begin();
+                    self.end_unseen(shared, clock.now());
                     self.swap(shared, clock.now(), clock);
                     self.tell(hub);
                 }
@@ -326,37 +396,43 @@ impl Recogniser {
 
     fn frame(
         &mut self,
+        camera: usize,
         frame: &Frame,
         shared: &Shared,
         hub: &OutputHub,
         clock: &dyn Clock,
     ) -> anyhow::Result<()> {
-        self.skip_next = self.shed == Shed::Rate && !self.skip_next;
-        if self.skip_next {
+        let eye = &mut self.eyes[camera];
+        eye.skip_next = self.shed == Shed::Rate && !eye.skip_next;
+        if eye.skip_next {
             shared.progress.add_dropped(1);
             return Ok(());
         }
         let start = clock.now();
         shared.frame.store(frame.index, Ordering::Relaxed);
         self.recognition.begin();
+        self.end_unseen(shared, start);
         if let Some(fix) = lock(&shared.place).take() {
             self.recognition.position(fix.time, fix.position_deg());
         }
         self.swap(shared, frame.time, clock);
-        let view = self.view.look(frame);
+        let eye = &mut self.eyes[camera];
+        eye.blind = false;
+        let view = eye.view.look(frame);
         for reason in ViewMonitor::REASONS {
-            shared.board.set(reason, view.has(reason));
+            shared.board.set_of(camera, reason, view.has(reason));
         }
+        let detectors = &mut self.detectors[eye.detector];
         let smaller = usize::from(self.shed >= Shed::Resolution);
-        let detector = smaller.min(self.detectors.len() - 1);
-        let detector = &mut self.detectors[detector];
+        let detector = smaller.min(detectors.len() - 1);
+        let detector = &mut detectors[detector];
         let mut detections = Detections::new();
         detector.prepare(frame);
         let prepared = clock.now();
         detector.infer()?;
         detector.decode(&mut detections);
         let detected = clock.now();
-        self.recognition.step(frame, &detections)?;
+        self.recognition.step_of(camera, frame, &detections)?;
         let encode = self.recognition.take_encode_time();
         self.tell(hub);
         if let Some(collect) = &mut self.collect {
@@ -364,12 +440,24 @@ impl Recogniser {
         }
         let end = clock.now();
         shared.progress.recognised(frame.time, end);
-        shared.board.recognised();
+        shared.board.recognised(camera, frame.time);
         self.summary.frames += 1;
-        self.summary.time = frame.time;
+        self.summary.time = self.summary.time.max(frame.time);
         self.note_times(shared, [start, prepared, detected, end], encode);
-        self.adapt(shared, frame.time, [start, end]);
+        self.adapt(shared, (camera, frame.time), [start, end]);
         Ok(())
+    }
+
+    /// Ends the tracks of cameras that bring no frames any more.
+    fn end_unseen(&mut self, shared: &Shared, now: Timestamp) {
+        let frame = shared.frame.load(Ordering::Relaxed);
+        for (camera, eye) in self.eyes.iter_mut().enumerate() {
+            let last = eye.last_capture.filter(|_| !eye.blind);
+            if last.is_some_and(|last| now.seconds_since(last) > BLIND_S) {
+                eye.blind = true;
+                self.recognition.lose(camera, now, frame);
+            }
+        }
     }
 
     fn note_times(&self, shared: &Shared, at: [Timestamp; 4], encode: Duration) {
@@ -386,15 +474,23 @@ impl Recogniser {
     }
 
     /// Leaves out more or less, and says so.
-    fn adapt(&mut self, shared: &Shared, captured: Timestamp, [start, end]: [Timestamp; 2]) {
-        let interval = self.last_capture.replace(captured);
+    fn adapt(
+        &mut self,
+        shared: &Shared,
+        (camera, captured): (usize, Timestamp),
+        [start, end]: [Timestamp; 2],
+    ) {
+        let interval = self.eyes[camera].last_capture.replace(captured);
         let Some(interval_s) = interval.map(|last| captured.seconds_since(last)) else {
             return;
         };
         // Frames that were displaced lengthen the interval; the camera's own rate is what must be kept.
+        // All cameras that see are looked at within that time.
+        let seeing = self.eyes.iter().filter(|eye| !eye.blind).count().max(1);
+        let interval_s = interval_s.min(0.1) / seeing as f64;
         let shed = self
             .shedder
-            .frame(end, end.seconds_since(start), interval_s.min(0.1));
+            .frame(end, end.seconds_since(start), interval_s);
         if shed != self.shed {
             self.shed = shed;
             let crops = if shed == Shed::Nothing { usize::MAX } else { 1 };

@@ -11,6 +11,7 @@ pub mod position;
 pub mod replay;
 pub mod shed;
 pub mod stop;
+pub mod threads;
 pub mod timing;
 
 pub use replay::{ReplayJob, ReplayResult, replay};

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
+use super::board::HealthBoard;
+use super::threads::ThreadPlan;
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::output::Output;
@@ -70,10 +72,18 @@ pub struct OutputReport {
 }
 
 impl OutputHub {
-    /// Starts a thread for each output.
-    pub fn start(outputs: Vec<Box<dyn Output>>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    /// Starts a thread for each output, placed by `plan`.
+    pub fn start(
+        outputs: Vec<Box<dyn Output>>,
+        clock: Arc<dyn Clock>,
+        plan: &ThreadPlan,
+        board: &Arc<HealthBoard>,
+    ) -> std::io::Result<Self> {
         let lanes = (outputs.into_iter().enumerate())
-            .map(|(n, output)| Lane::start(n, output, Arc::clone(&clock)))
+            .map(|(n, output)| {
+                let (plan, board) = (plan.clone(), Arc::clone(board));
+                Lane::start(n, output, Arc::clone(&clock), move || plan.place(&board))
+            })
             .collect::<std::io::Result<_>>()?;
         Ok(Self { lanes, clock })
     }
@@ -116,7 +126,12 @@ fn deadline_after(pause: Duration) -> std::time::Instant {
 }
 
 impl Lane {
-    fn start(n: usize, output: Box<dyn Output>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    fn start(
+        n: usize,
+        output: Box<dyn Output>,
+        clock: Arc<dyn Clock>,
+        place: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let name = output.name().to_owned();
         let (sender, receiver) = bounded(QUEUE_EVENTS);
         let (end, ended) = bounded(1);
@@ -131,6 +146,7 @@ impl Lane {
         let thread = std::thread::Builder::new()
             .name(format!("ts-out-{n}"))
             .spawn(move || {
+                place();
                 run(output, &queue, &mine, clock.as_ref());
                 let _ = end.send(());
             })?;

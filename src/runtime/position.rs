@@ -37,6 +37,7 @@ fn run(
     clock: &dyn Clock,
 ) {
     let board = &shared.board;
+    shared.threads.position.place(board);
     while !shared.stop.is_stopped() {
         match source.poll(clock) {
             Told::Reading(reading) => {

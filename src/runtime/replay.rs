@@ -366,6 +366,7 @@ impl<'a> Tail<'a> {
                 state,
                 reasons: self.reasons,
                 detail: Some(note.words.into()),
+                cameras: Arc::default(),
             }));
         }
     }
@@ -378,6 +379,7 @@ impl<'a> Tail<'a> {
                 state: HealthState::Degraded,
                 reasons: [Reason::PackRefused].into_iter().collect(),
                 detail: Some(error.to_string().into()),
+                cameras: Arc::default(),
             });
             self.outputs.each(|output| output.emit(&event));
         }

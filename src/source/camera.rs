@@ -1,7 +1,11 @@
 //! A source of live frames: it may be late, may be lost, and may come back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::rtsp::{RtspCamera, RtspPlan};
+use super::v4l2::{V4l2Camera, V4l2Plan};
+use crate::clock::Clock;
 use crate::frame::Frame;
 
 /// What a camera brought.
@@ -15,6 +19,25 @@ pub enum Shot {
     Lost(String),
     /// There will be no more frames.
     End,
+}
+
+/// A camera to open.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CameraPlan {
+    /// At this machine.
+    V4l2(V4l2Plan),
+    /// In the network.
+    Rtsp(RtspPlan),
+}
+
+impl CameraPlan {
+    /// Opens it; it need not be there yet.
+    pub fn open(self, clock: Arc<dyn Clock>) -> std::io::Result<Box<dyn Camera>> {
+        Ok(match self {
+            Self::V4l2(plan) => Box::new(V4l2Camera::new(plan, clock)),
+            Self::Rtsp(plan) => Box::new(RtspCamera::new(plan, clock)?),
+        })
+    }
 }
 
 /// A source of live frames.

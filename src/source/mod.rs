@@ -10,6 +10,7 @@ mod h264;
 mod h264_params;
 mod mjpeg;
 mod mp4;
+pub mod rtsp;
 mod unsupported;
 mod upright;
 pub mod v4l2;

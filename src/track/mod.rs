@@ -106,6 +106,7 @@ pub struct Tracker {
     /// (affinity, track, detection) of what may belong together.
     pairs: Vec<(f32, u8, u8)>,
     next_id: u32,
+    id_step: u32,
 }
 
 impl Tracker {
@@ -117,7 +118,15 @@ impl Tracker {
             lost: heapless::Vec::new(),
             pairs: Vec::with_capacity(MAX_TRACKS * MAX_DETECTIONS),
             next_id: 0,
+            id_step: 1,
         }
+    }
+
+    /// The `n`-th of `all` trackers, no two of which give the same identity.
+    pub fn sharing_ids(mut self, n: usize, all: usize) -> Self {
+        // A unit has a handful of cameras.
+        (self.next_id, self.id_step) = (n as u32, all.max(1) as u32);
+        self
     }
 
     /// Takes the detections of the next frame, of `frame_px` width and height. [`Tracker::lost`] then
@@ -255,7 +264,7 @@ impl Tracker {
             established: self.plan.establish <= 1,
         };
         if self.tracks.push(track).is_ok() {
-            self.next_id += 1;
+            self.next_id += self.id_step;
         }
     }
 }

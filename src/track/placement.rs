@@ -29,6 +29,15 @@ impl Default for Lens {
 }
 
 impl Lens {
+    /// A lens whose angle of view is known; `None` where no lens has such.
+    pub fn given(field_of_view_deg: f32) -> Option<Self> {
+        let is_given = (5.0..=170.0).contains(&field_of_view_deg);
+        is_given.then_some(Self {
+            field_of_view_deg,
+            is_given,
+        })
+    }
+
     /// Distance and bearing of a sign whose upright box has a longer side of `longer_side_m` metres, give
     /// or take `deviation_share` of it. `None` for a box cut by the frame's edge.
     pub fn place(

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tsedge::config::ConfigFile;
+
 use crate::support::{drive, root, tsedge};
 
 fn failed(args: &[&str], code: i32) -> String {
@@ -153,7 +155,8 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
     let dir = tempfile::TempDir::new().unwrap();
     let bad = dir.path().join("bad.toml");
     let text = "[models]\nfolder = \"docs\"\n[can]\ninterface = \"can0\"\n[can.ids]\nstatus = 1\nsign = 1\n\
-        [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n";
+        [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n\
+        [camera]\nurl = \"rtsp://user:hunter2@camera/\"\n[threads]\ncapture = { fifo = 100 }\n";
     std::fs::write(&bad, text).unwrap();
     let errors = failed(&["check", "--config", bad.to_str().unwrap()], 1);
     for fault in [
@@ -161,10 +164,13 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
         "share an identifier",
         "not a loopback",
         "no-such-folder",
+        "[camera]: url holds a user or password",
+        "threads.capture.fifo is 100, expected 1 to 99",
     ] {
         assert!(errors.contains(fault), "{fault}: {errors}");
     }
-    assert!(errors.contains("4 of the checks failed"), "{errors}");
+    assert!(!errors.contains("hunter2"), "{errors}");
+    assert!(errors.contains("6 of the checks failed"), "{errors}");
     let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
     let there = dir.path().join("events.jsonl");
     let good = dir.path().join("good.toml");
@@ -182,4 +188,17 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
         errors.contains("line 2") && errors.contains("interfaces"),
         "{errors}"
     );
+}
+
+#[test]
+fn the_configurations_of_the_live_page_are_read() {
+    let page = std::fs::read_to_string(root().join("docs/live.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1);
+    let texts: Vec<&str> = blocks.map(|b| b.split("```").next().unwrap()).collect();
+    assert!(texts.len() >= 5);
+    for text in texts {
+        let config = ConfigFile::parse(text).unwrap_or_else(|e| panic!("{e} in {text}"));
+        config.threads.check().unwrap();
+        config.cameras().unwrap();
+    }
 }

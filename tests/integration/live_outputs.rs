@@ -9,6 +9,7 @@ use tsedge::clock::Monotonic;
 use tsedge::event::{Event, Naming};
 use tsedge::output::Output;
 use tsedge::runtime::outputs::{OutputHub, QUEUE_EVENTS};
+use tsedge::runtime::threads::ThreadPlan;
 
 use crate::output_events::{limit_60, sign};
 
@@ -71,7 +72,13 @@ fn hub(probes: &[Probe]) -> OutputHub {
             Box::new(ProbeOutput(format!("probe {i}"), probe.clone())) as Box<dyn Output>
         })
         .collect();
-    OutputHub::start(outputs, Arc::new(Monotonic)).unwrap()
+    OutputHub::start(
+        outputs,
+        Arc::new(Monotonic),
+        &ThreadPlan::default(),
+        &Arc::default(),
+    )
+    .unwrap()
 }
 
 fn event(frame: u64) -> Event {

@@ -13,8 +13,10 @@ mod data_borders;
 mod data_clips;
 mod golden;
 mod hard_cases;
+mod live_cameras;
 mod live_outputs;
 mod live_run;
+mod live_threads;
 mod output_can;
 mod output_contract;
 mod output_events;
@@ -31,6 +33,7 @@ mod region_watch;
 mod report_html;
 #[cfg(feature = "rig-tests")]
 mod rig;
+mod running;
 mod simulate;
 mod source_clips;
 mod source_contract;
@@ -43,5 +46,7 @@ mod specification;
 mod support;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
+#[cfg(feature = "system-tests")]
+mod system_rtsp;
 mod track_drives;
 mod vectors;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use proptest::option;
 use proptest::prelude::*;
 use tsedge::event::{
-    AdviceState, Candidate, ClassInfo, Crossing, Event, ExpiryReason, Family, HealthEvent, Naming,
-    Placement, RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
+    AdviceState, CameraHealth, Candidate, ClassInfo, Crossing, Event, ExpiryReason, Family,
+    HealthEvent, Naming, Placement, RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice,
+    Summary, SwapChange,
 };
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -37,6 +38,7 @@ pub fn sign(naming: Naming) -> SignEvent {
     SignEvent {
         time: Timestamp::from_ticks(37, 30),
         frame: 37,
+        camera: None,
         track: TrackId(4),
         naming,
         probability: 0.98123,
@@ -119,6 +121,7 @@ pub fn one_of_each() -> Vec<Event> {
                 .into_iter()
                 .collect(),
             detail: Some("DE.safetensors: truncated".into()),
+            cameras: Arc::default(),
         }),
         Event::Health(HealthEvent {
             time: Timestamp::from_seconds(3.1),
@@ -126,6 +129,10 @@ pub fn one_of_each() -> Vec<Event> {
             state: HealthState::Normal,
             reasons: Reasons::NONE,
             detail: None,
+            cameras: Arc::new([CameraHealth {
+                camera: "left".into(),
+                reasons: Reasons::NONE,
+            }]),
         }),
         Event::Summary(Summary {
             time: Timestamp::from_seconds(3.5),
@@ -201,6 +208,7 @@ fn any_sign() -> impl Strategy<Value = SignEvent> {
                 SignEvent {
                     time,
                     frame,
+                    camera: (frame % 3 == 0).then(|| "left".into()),
                     track: TrackId(track),
                     naming,
                     probability,
@@ -336,6 +344,13 @@ fn any_health() -> impl Strategy<Value = HealthEvent> {
             state,
             reasons: reasons.into_iter().collect(),
             detail: detail.map(Into::into),
+            cameras: match frame % 2 {
+                0 => Arc::default(),
+                _ => Arc::new([CameraHealth {
+                    camera: "left".into(),
+                    reasons: Reason::OF_CAMERAS.into_iter().collect(),
+                }]),
+            },
         })
 }
 

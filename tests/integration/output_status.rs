@@ -78,6 +78,10 @@ fn page_json_and_metrics_tell_the_newest() {
     let metrics = answers[2].split_once("\r\n\r\n").unwrap().1;
     assert!(metrics.contains("\ntsedge_frames_total 90\n"), "{metrics}");
     assert!(metrics.contains("tsedge_reason{reason=\"no_position\"} 0"));
+    let camera = "tsedge_camera_reason{camera=\"left\",reason=\"no_camera\"} 0";
+    assert!(metrics.contains(camera), "{metrics}");
+    assert!(answers[0].contains("<td>camera left<td>none"));
+    assert_eq!(status["cameras"]["left"], serde_json::json!([]));
     assert!(answers[3].contains("404"));
 }
 

@@ -176,6 +176,7 @@ impl Drive {
         let event = SignEvent {
             time: frame.time,
             frame: frame.index,
+            camera: None,
             track: TrackId(id),
             naming: naming.clone(),
             probability: 0.91,

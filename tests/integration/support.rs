@@ -141,3 +141,10 @@ pub fn small_pack(region: &str, version: &str, classes: usize, dim: usize) -> Pa
         notes: BTreeMap::from([("licence".to_owned(), "none".to_owned())]),
     }
 }
+
+/// `tsedge run` that fails; what it says.
+pub fn failed_run(args: &[&str]) -> String {
+    let output = tsedge(["run"].iter().chain(args));
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}

@@ -4,8 +4,8 @@ use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 
 use crate::event::{
-    AdviceState, Candidate, Crossing, Event, ExpiryReason, HealthEvent, Naming, RegionEvent,
-    Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
+    AdviceState, CameraHealth, Candidate, Crossing, Event, ExpiryReason, HealthEvent, Naming,
+    RegionEvent, Renamed, RuleName, SignEvent, SpeedAdvice, Summary, SwapChange,
 };
 use crate::health::{HealthState, Reasons};
 use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
@@ -28,6 +28,8 @@ struct Sign<'a> {
     event: &'static str,
     time_s: Rounded<3>,
     frame: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    camera: Option<&'a str>,
     track: TrackId,
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +67,7 @@ impl<'a> Sign<'a> {
             event,
             time_s: seconds(e.time),
             frame: e.frame,
+            camera: e.camera.as_deref(),
             track: e.track,
             result: match e.naming {
                 Naming::Sign(_) => "sign",
@@ -259,6 +262,23 @@ struct Health<'a> {
     reasons: Reasons,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Cameras::is_empty")]
+    cameras: Cameras<'a>,
+}
+
+/// Reasons by the name of the camera.
+struct Cameras<'a>(&'a [CameraHealth]);
+
+impl Cameras<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Cameras<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|c| (&*c.camera, c.reasons)))
+    }
 }
 
 impl<'a> Health<'a> {
@@ -270,6 +290,7 @@ impl<'a> Health<'a> {
             state: e.state,
             reasons: e.reasons,
             detail: e.detail.as_deref(),
+            cameras: Cameras(&e.cameras),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Snapshot;
-use crate::health::{HealthState, Reason};
+use crate::health::{HealthState, Reason, Reasons};
 
 const STYLE: &str = "body{font:15px system-ui,sans-serif;margin:1.5em;max-width:44em;color:#222}\
 h1{font-size:1.2em}table{border-collapse:collapse}td{padding:.2em 1.2em .2em 0;vertical-align:top}\
@@ -20,14 +20,14 @@ pub(super) fn html(s: &Snapshot) -> String {
     let mut row = |name: &str, text: String| {
         let _ = write!(page, "<tr><td>{name}<td>{}", escaped(&text));
     };
-    row(
-        "reasons",
-        if s.reasons.is_empty() {
-            "none".into()
-        } else {
-            s.reasons.to_string()
-        },
-    );
+    let or_none = |reasons: Reasons| match reasons.is_empty() {
+        true => "none".to_owned(),
+        false => reasons.to_string(),
+    };
+    row("reasons", or_none(s.reasons));
+    for (camera, reasons) in &s.cameras {
+        row(&format!("camera {camera}"), or_none(*reasons));
+    }
     row("last said", s.detail.clone().unwrap_or_default());
     row(
         "region",
@@ -137,6 +137,18 @@ pub(super) fn metrics(s: &Snapshot) -> String {
             "tsedge_reason{{reason=\"{}\"}} {stands}",
             reason.name()
         );
+    }
+    if !s.cameras.is_empty() {
+        text.push_str("# HELP tsedge_camera_reason The same of each camera.\n# TYPE tsedge_camera_reason gauge\n");
+    }
+    for (camera, reasons) in &s.cameras {
+        for reason in Reason::OF_CAMERAS {
+            let (stands, reason) = (u8::from(reasons.has(reason)), reason.name());
+            let _ = writeln!(
+                text,
+                "tsedge_camera_reason{{camera=\"{camera}\",reason=\"{reason}\"}} {stands}"
+            );
+        }
     }
     text
 }

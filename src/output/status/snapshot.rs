@@ -1,6 +1,6 @@
 //! The newest of everything.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub state: HealthState,
     /// Reasons that stand.
     pub reasons: Reasons,
+    /// Each camera's own reasons, where cameras have names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cameras: BTreeMap<String, Reasons>,
     /// What happened last, in words.
     pub detail: Option<String>,
     /// Region in force.
@@ -84,6 +87,7 @@ impl Default for Snapshot {
             uptime_s: 0.0,
             state: HealthState::Init,
             reasons: Reasons::NONE,
+            cameras: BTreeMap::new(),
             detail: None,
             region: RegionCode::WORLD,
             pack: (RegionCode::WORLD, String::new()),
@@ -119,6 +123,8 @@ impl Snapshot {
             }
             Event::Health(health) => {
                 (self.state, self.reasons) = (health.state, health.reasons);
+                let each = health.cameras.iter();
+                self.cameras = each.map(|c| (c.camera.to_string(), c.reasons)).collect();
                 if let Some(detail) = &health.detail {
                     self.detail = Some(detail.to_string());
                 }

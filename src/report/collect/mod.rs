@@ -120,6 +120,7 @@ mod tests {
         let lost = SignEvent {
             time: Timestamp::ZERO,
             frame: 0,
+            camera: None,
             track: TrackId(id),
             naming: naming.clone(),
             probability,

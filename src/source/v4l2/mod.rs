@@ -45,7 +45,7 @@ const FORMATS: [([u8; 4], Option<PixelFormat>); 6] = [
 
 /// What is asked of a camera.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CameraPlan {
+pub struct V4l2Plan {
     /// The device, e.g. `/dev/video0` or a link under `/dev/v4l/by-id`.
     pub device: PathBuf,
     /// Four letters, e.g. `YUYV`; else the best that it offers at the size.
@@ -60,12 +60,14 @@ pub struct CameraPlan {
 
 /// A camera; see the module.
 pub struct V4l2Camera {
-    plan: CameraPlan,
+    plan: V4l2Plan,
     clock: Arc<dyn Clock>,
     description: String,
     frame_px: (u32, u32),
     open: Option<Open>,
     retry: Retry,
+    /// Why it was lost, told until frames come again.
+    why: String,
     frames: u64,
     missed: u64,
     last: Timestamp,
@@ -84,7 +86,7 @@ struct Open {
 
 impl V4l2Camera {
     /// The camera need not be there yet.
-    pub fn new(plan: CameraPlan, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(plan: V4l2Plan, clock: Arc<dyn Clock>) -> Self {
         let mut camera = Self {
             description: plan.device.display().to_string(),
             frame_px: plan.size_px,
@@ -92,6 +94,7 @@ impl V4l2Camera {
             clock,
             open: None,
             retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
+            why: String::new(),
             frames: 0,
             missed: 0,
             last: Timestamp::ZERO,
@@ -149,7 +152,8 @@ impl V4l2Camera {
     fn lose(&mut self, why: impl std::fmt::Display) -> Shot {
         self.open = None;
         self.retry.failed(self.clock.now());
-        Shot::Lost(format!("{}: {why}", self.plan.device.display()))
+        self.why = format!("{}: {why}", self.plan.device.display());
+        Shot::Lost(self.why.clone())
     }
 
     /// Brings a filled buffer into the frame; false when it holds no whole picture.
@@ -204,7 +208,7 @@ impl Camera for V4l2Camera {
     fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot {
         if self.open.is_none() {
             if !self.retry.is_due(self.clock.now()) {
-                return Shot::Lost(format!("{}: lost", self.plan.device.display()));
+                return Shot::Lost(self.why.clone());
             }
             match self.start() {
                 Ok(open) => self.open = Some(open),
@@ -266,7 +270,7 @@ fn natural_row_bytes(format: PixelFormat, width: u32) -> usize {
 }
 
 /// The format asked for, or the best that the camera offers.
-fn choose_format(device: &Device, plan: &CameraPlan) -> io::Result<FourCc> {
+fn choose_format(device: &Device, plan: &V4l2Plan) -> io::Result<FourCc> {
     let offered: Vec<[u8; 4]> = device
         .formats(BufType::VIDEO_CAPTURE)
         .filter_map(|format| Some(format.ok()?.pixel_format().as_fourcc()))

@@ -1,0 +1,126 @@
+//! A unit that runs, and what it tells in JSON lines.
+
+use std::ffi::OsStr;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{drive, root};
+
+/// See the module.
+pub struct Running {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Running {
+    /// On a drive, with a CAN interface that does not exist.
+    pub fn replay(more: &[&str]) -> Self {
+        let drive = drive("test_de_fr").video;
+        let replay = ["--replay".as_ref(), drive.as_os_str()];
+        let more = more.iter().map(OsStr::new);
+        Self::start(
+            &[],
+            "[can]\ninterface = \"nocan0\"\n",
+            replay.into_iter().chain(more),
+        )
+    }
+
+    /// With a configuration to which JSON lines are added, by `before` (such as `nice`) and with more arguments.
+    pub fn start<'a>(
+        before: &[&str],
+        config: &str,
+        more: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Self {
+        Self::in_region(
+            "DE",
+            tempfile::TempDir::new().unwrap(),
+            before,
+            config,
+            more,
+        )
+    }
+
+    /// The same with another region's signs, in a folder that is there.
+    pub fn in_region<'a>(
+        region: &str,
+        dir: tempfile::TempDir,
+        before: &[&str],
+        config: &str,
+        more: impl IntoIterator<Item = &'a OsStr>,
+    ) -> Self {
+        let path = dir.path().join("tsedge.toml");
+        let events = dir.path().join("events.jsonl");
+        std::fs::write(&path, format!("{config}\n[jsonl]\npath = {events:?}\n")).unwrap();
+        let mut words = before.iter().map(OsStr::new).collect::<Vec<_>>();
+        words.push(env!("CARGO_BIN_EXE_tsedge").as_ref());
+        let child = Command::new(words[0])
+            .args(&words[1..])
+            .current_dir(root())
+            .args(["run", "--region", region, "--config"])
+            .arg(path)
+            .args(more)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self { child, dir }
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has told so far.
+    pub fn events(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.dir.path().join("events.jsonl"));
+        let text = text.unwrap_or_default();
+        // The last line may still be on its way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Waits for a minute at most.
+    pub fn wait_for(&self, what: impl Fn(&[Value]) -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !what(&self.events()) {
+            assert!(Instant::now() < end, "waited in vain: {:?}", self.events());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        let kill = Command::new("kill")
+            .args(["-TERM", &self.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// Waits for its end: what it printed, and all that it told.
+    pub fn end(self) -> (Output, Vec<Value>) {
+        let Self { child, dir } = self;
+        let output = child.wait_with_output().unwrap();
+        let events = std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
+        assert!(events.ends_with('\n'));
+        let events = (events.lines())
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (output, events)
+    }
+}
+
+/// The events of a kind.
+pub fn kinds<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|e| e["event"] == kind).collect()
+}
+
+/// The words of all health events.
+pub fn details(events: &[Value]) -> Vec<&str> {
+    let health = kinds(events, "health");
+    health.iter().filter_map(|h| h["detail"].as_str()).collect()
+}
