@@ -4,6 +4,7 @@
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
 mod live;
+mod mqtt;
 mod place;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use mqtt::MqttConfig;
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
@@ -55,6 +57,8 @@ pub struct ConfigFile {
     pub serial: Option<SerialConfig>,
     /// JSON lines (`tsedge run`).
     pub jsonl: Option<JsonlConfig>,
+    /// An MQTT broker (`tsedge run`).
+    pub mqtt: Option<MqttConfig>,
     /// Status page (`tsedge run`).
     pub status: Option<StatusConfig>,
 }

@@ -8,6 +8,7 @@ use crate::config::{ConfigFile, Plan};
 use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
+use crate::output::mqtt::MqttPlan;
 use crate::recognise::Encoder;
 use crate::source::v4l2::{self, CameraPlan};
 
@@ -164,6 +165,17 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
         && VehicleState::new(can.ids.or_default()).is_none()
     {
         found.faults.push(CAN_IDS.to_owned());
+    }
+    if let Some(mqtt) = &config.mqtt {
+        let words = |plan: &MqttPlan| {
+            let how = if plan.tls.is_some() { "TLS" } else { "no TLS" };
+            format!("MQTT broker {}:{}, {how}", plan.host, plan.port)
+        };
+        let plan = found.step(words, MqttPlan::try_from(mqtt));
+        if plan.is_some_and(|plan| plan.tls.is_none()) && mqtt.password_file.is_some() {
+            let text = "[mqtt] broker: without mqtts:// the password is sent readable by others";
+            found.warnings.push(text.to_owned());
+        }
     }
     if let Some(status) = config.status.filter(|s| !s.listen.ip().is_loopback()) {
         let listen = status.listen;

@@ -19,6 +19,7 @@ use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
 use crate::output::jsonl::{JsonLines, RotatingFile};
+use crate::output::mqtt::{MqttOutput, MqttPlan};
 use crate::output::serial::SerialOutput;
 use crate::output::status::StatusOutput;
 use crate::output::{Output, Progress};
@@ -254,6 +255,10 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
     }
     if let Some(jsonl) = &config.jsonl {
         outputs.push(Box::new(jsonl_output(jsonl)?));
+    }
+    if let Some(mqtt) = &config.mqtt {
+        let plan = MqttPlan::try_from(mqtt)?;
+        outputs.push(Box::new(MqttOutput::start(plan)?));
     }
     if let Some(status) = &config.status {
         let output = StatusOutput::listen(status.listen, Arc::clone(progress))?;

@@ -2,7 +2,9 @@
 
 pub mod can;
 pub mod jsonl;
+pub mod mqtt;
 mod progress;
+mod record;
 pub mod serial;
 pub mod status;
 pub mod table;
@@ -33,6 +35,11 @@ pub trait Output: Send {
     /// Time goes on, events or not: what is due at `now` (monotonic) is sent.
     fn tick(&mut self, _now: Timestamp) -> std::io::Result<()> {
         Ok(())
+    }
+
+    /// Events that were taken and then given up, because the other side was away for too long.
+    fn lost(&self) -> u64 {
+        0
     }
 
     /// Makes everything durable; called once, last.

@@ -18,7 +18,7 @@ use anyhow::{Context, anyhow};
 
 use super::board::{HealthBoard, HealthReporter};
 use super::mailbox::{Mailbox, Taken};
-use super::outputs::{OutputHub, OutputReport};
+use super::outputs::{Losses, OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
 use super::stop::Stop;
 use super::timing::{Stage, StageTimes};
@@ -153,6 +153,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         summary: Summary::default(),
     };
     let mut reporter = HealthReporter::default();
+    let mut losses = Losses::default();
     let summary = std::thread::scope(|scope| {
         let capture = named("ts-capture").spawn_scoped(scope, || {
             let _closed = OnExit(|| mailbox.close());
@@ -163,7 +164,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             recogniser.run(&mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {
-            supervise(shared, &hub, clock, &mut reporter, false);
+            supervise(shared, &hub, clock, (&mut reporter, &mut losses), false);
             look();
             shared.stop.wait(LOOK_EVERY);
         }
@@ -171,7 +172,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         let captured = capture.join();
         let recognised = recognise.join();
         let died = captured.is_err() || recognised.is_err();
-        supervise(shared, &hub, clock, &mut reporter, died);
+        supervise(shared, &hub, clock, (&mut reporter, &mut losses), died);
         look();
         captured.map_err(|_| anyhow!("the capture thread died"))?;
         recognised.map_err(|_| anyhow!("the recognition thread died"))?
@@ -236,7 +237,7 @@ fn supervise(
     shared: &Shared,
     hub: &OutputHub,
     clock: &dyn Clock,
-    reporter: &mut HealthReporter,
+    (reporter, losses): (&mut HealthReporter, &mut Losses),
     died: bool,
 ) {
     let now = clock.now();
@@ -249,8 +250,16 @@ fn supervise(
     let fault = reports.iter().find_map(|r| r.fault.as_deref());
     match (fault, board.reasons().has(Reason::OutputDown)) {
         (Some(words), false) => board.explain(Reason::OutputDown, true, words),
-        (None, true) => board.explain(Reason::OutputDown, false, "all outputs work again"),
-        _ => {}
+        (None, true) => {
+            let lost = losses.look(&reports, now).map(|words| format!("; {words}"));
+            let words = format!("all outputs work again{}", lost.unwrap_or_default());
+            board.explain(Reason::OutputDown, false, words);
+        }
+        (fault, _) => {
+            if let Some(words) = losses.look(&reports, now) {
+                board.explain(Reason::OutputDown, fault.is_some(), words);
+            }
+        }
     }
     let frame = shared.frame.load(Ordering::Relaxed);
     if let Some(mut event) = reporter.poll(board, now, frame) {

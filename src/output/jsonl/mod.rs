@@ -2,7 +2,6 @@
 //!
 //! The bytes depend on the events alone: the same events give the same file on every machine.
 
-mod record;
 mod rotate;
 
 use std::fs::File;
@@ -12,7 +11,7 @@ use std::time::Duration;
 
 pub use rotate::RotatingFile;
 
-use super::Output;
+use super::{Output, record};
 use crate::event::Event;
 use crate::units::Timestamp;
 
@@ -27,6 +26,8 @@ pub struct JsonLines<W: Write + Send> {
     writer: W,
     /// Whole lines that the writer has not taken yet; the first may be partly taken.
     pending: Vec<u8>,
+    /// Events refused because the writer failed for too long.
+    lost: u64,
     /// A second handle on a regular file, to force it to the disk.
     file: Option<File>,
 }
@@ -62,6 +63,7 @@ impl<W: Write + Send> JsonLines<W> {
             name: name.into(),
             writer,
             pending: Vec::with_capacity(FLUSH_AT_BYTES + 4096),
+            lost: 0,
             file: None,
         }
     }
@@ -97,7 +99,11 @@ impl<W: Write + Send> Output for JsonLines<W> {
 
     fn emit(&mut self, event: &Event) -> io::Result<()> {
         if self.pending.len() >= HOLD_BYTES {
-            self.hand_over()?;
+            let room = self.hand_over();
+            if room.is_err() && self.pending.len() >= HOLD_BYTES {
+                self.lost += 1;
+                return room;
+            }
         }
         let before = self.pending.len();
         if let Err(e) = record::write(event, &mut self.pending) {
@@ -118,6 +124,10 @@ impl<W: Write + Send> Output for JsonLines<W> {
 
     fn tick(&mut self, _now: Timestamp) -> io::Result<()> {
         self.hand_over()
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn finish(&mut self) -> io::Result<()> {
