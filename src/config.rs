@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-pub use live::{CameraConfig, CanConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use live::{CameraConfig, CanConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig};
 pub use mqtt::MqttConfig;
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
@@ -56,7 +56,9 @@ pub struct ConfigFile {
     /// A serial line (`tsedge run`).
     pub serial: Option<SerialConfig>,
     /// JSON lines (`tsedge run`).
-    pub jsonl: Option<JsonlConfig>,
+    pub jsonl: Option<FileConfig>,
+    /// An MCAP recording (`tsedge run`).
+    pub mcap: Option<FileConfig>,
     /// An MQTT broker (`tsedge run`).
     pub mqtt: Option<MqttConfig>,
     /// Status page (`tsedge run`).

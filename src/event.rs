@@ -382,6 +382,17 @@ impl Event {
             Self::Summary(_) => "summary",
         }
     }
+
+    /// When it happened.
+    pub const fn time(&self) -> Timestamp {
+        match self {
+            Self::SignSeen(e) | Self::SignConfirmed(e) | Self::SignLost(e) => e.time,
+            Self::SpeedLimit(e) => e.time,
+            Self::Region(e) => e.time,
+            Self::Health(e) => e.time,
+            Self::Summary(e) => e.time,
+        }
+    }
 }
 
 /// A live track as the pictures of a replay show it.

@@ -182,11 +182,12 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
         let fault = format!("[status] listen: {listen} is not a loopback address");
         found.faults.push(fault);
     }
-    let folder = config.jsonl.as_ref().and_then(|j| j.path.parent());
-    if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        let folder = folder.display();
-        found
-            .faults
-            .push(format!("[jsonl] path: there is no folder {folder}"));
+    for (section, file) in [("jsonl", &config.jsonl), ("mcap", &config.mcap)] {
+        let folder = file.as_ref().and_then(|f| f.path.parent());
+        if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+            let folder = folder.display();
+            let fault = format!("[{section}] path: there is no folder {folder}");
+            found.faults.push(fault);
+        }
     }
 }

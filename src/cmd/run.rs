@@ -13,16 +13,17 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{ConfigFile, JsonlConfig, Plan};
+use crate::config::{ConfigFile, FileConfig, Plan};
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
-use crate::output::jsonl::{JsonLines, RotatingFile};
+use crate::output::jsonl::JsonLines;
+use crate::output::mcap::McapOutput;
 use crate::output::mqtt::{MqttOutput, MqttPlan};
 use crate::output::serial::SerialOutput;
 use crate::output::status::StatusOutput;
-use crate::output::{Output, Progress};
+use crate::output::{Output, Progress, RotatingFile};
 use crate::pipeline::Recognition;
 use crate::recognise::Encoder;
 use crate::region::{PackStore, PackWatcher, RegionFollower};
@@ -119,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Arc::clone(&shared),
         fixed,
     )?;
-    let outputs = outputs(&config, &shared.progress)?;
+    let outputs = outputs(&config, &shared.progress, &clock)?;
     let job = LiveJob {
         camera,
         detectors,
@@ -136,7 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let result = result?;
     service.stopping();
-    close(&result)
+    close(&result, &shared.progress)
 }
 
 /// The views as configured, or the best ones that there is time for.
@@ -238,7 +239,11 @@ fn camera(
     Ok(Box::new(played))
 }
 
-fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<Box<dyn Output>>> {
+fn outputs(
+    config: &ConfigFile,
+    progress: &Arc<Progress>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<Box<dyn Output>>> {
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(can) = &config.can {
         let ids = can.ids.or_default();
@@ -256,6 +261,11 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
     if let Some(jsonl) = &config.jsonl {
         outputs.push(Box::new(jsonl_output(jsonl)?));
     }
+    if let Some(mcap) = &config.mcap {
+        let (most, keep) = (mcap.max_mb << 20, mcap.keep);
+        let output = McapOutput::record(&mcap.path, most, keep, Arc::clone(clock))?;
+        outputs.push(Box::new(output));
+    }
     if let Some(mqtt) = &config.mqtt {
         let plan = MqttPlan::try_from(mqtt)?;
         outputs.push(Box::new(MqttOutput::start(plan)?));
@@ -272,7 +282,7 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
 }
 
 /// Standard output, or a file that is appended to and rotated.
-fn jsonl_output(config: &JsonlConfig) -> anyhow::Result<JsonLines<Box<dyn Write + Send>>> {
+fn jsonl_output(config: &FileConfig) -> anyhow::Result<JsonLines<Box<dyn Write + Send>>> {
     if config.path.as_os_str() == "-" {
         return Ok(JsonLines::create(&config.path)?);
     }
@@ -339,7 +349,7 @@ impl Service {
     }
 }
 
-fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
+fn close(result: &LiveResult, progress: &Progress) -> anyhow::Result<Outcome> {
     let summary = &result.summary;
     eprintln!(
         "{} frames recognised, {} left out; {} signs, {} unknown signs, {} region swaps",
@@ -349,6 +359,8 @@ fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
         summary.unknown_signs,
         summary.region_swaps
     );
+    let [median, p99, most] = [0.5, 0.99, 1.0].map(|share| progress.latency_ms(share));
+    eprintln!("{:<10} {median:>9.2} ms median, {p99:>9.2} ms p99, {most:>9.2} ms most", "latency");
     for stage in result.times.summary() {
         eprintln!(
             "{:<10} {:>9.2} ms median, {:>9.2} ms p99, {:>9.2} ms most",

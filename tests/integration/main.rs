@@ -18,6 +18,8 @@ mod live_run;
 mod output_can;
 mod output_contract;
 mod output_events;
+#[cfg(feature = "system-tests")]
+mod output_mcap;
 mod output_schema;
 mod output_serial;
 mod output_status;
@@ -43,5 +45,7 @@ mod specification;
 mod support;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
+#[cfg(feature = "system-tests")]
+mod system_mqtt;
 mod track_drives;
 mod vectors;
