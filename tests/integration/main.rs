@@ -13,6 +13,7 @@ mod data_borders;
 mod data_clips;
 mod golden;
 mod hard_cases;
+mod live_blocked;
 mod live_outputs;
 mod live_run;
 mod output_can;
