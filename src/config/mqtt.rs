@@ -120,6 +120,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        let refused = [
+            ("broker = \"mqtt://a\"\nprefix = \"a/#\"", "prefix"),
+            ("broker = \"mqtt://a\"\nprefix = \"\"", "prefix"),
+            ("broker = \"mqtt://a\"\nkeep_alive_s = 1", "keep_alive_s"),
+            ("broker = \"mqtt://a\"\nqueue_kb = 0", "queue_kb"),
+            ("broker = \"mqtt://a\"\nca_file = \"ca.pem\"", "mqtts://"),
+            ("broker = \"mqtts://a\"\nca_file = \"no-ca.pem\"", "no-ca.pem"),
+            ("broker = \"mqtts://a\"\nca_file = \"Cargo.toml\"", "no certificate"),
+            ("broker = \"mqtt://a\"\npassword_file = \"x\"", "without user"),
+            ("broker = \"mqtt://a\"\nuser = \"u\"\npassword_file = \"no-file\"", "no-file"),
+        ];
+        for (text, words) in refused {
+            let config = toml::from_str::<MqttConfig>(text).unwrap();
+            let error = MqttPlan::try_from(&config).err().unwrap();
+            assert!(format!("{error:#}").contains(words), "{text}: {error:#}");
+        }
+    }
+
+    #[test]
     fn brokers_are_named_by_scheme_host_and_port() {
         let good = [
             ("mqtt://localhost", ("localhost", 1883, false)),

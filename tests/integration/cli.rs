@@ -153,18 +153,21 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
     let dir = tempfile::TempDir::new().unwrap();
     let bad = dir.path().join("bad.toml");
     let text = "[models]\nfolder = \"docs\"\n[can]\ninterface = \"can0\"\n[can.ids]\nstatus = 1\nsign = 1\n\
-        [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n";
+        [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n\
+        [mcap]\npath = \"no-such-place/x\"\n[mqtt]\nbroker = \"localhost\"\n";
     std::fs::write(&bad, text).unwrap();
     let errors = failed(&["check", "--config", bad.to_str().unwrap()], 1);
     for fault in [
         "docs/detector.toml",
         "share an identifier",
         "not a loopback",
-        "no-such-folder",
+        "[jsonl] path: there is no folder no-such-folder",
+        "[mcap] path: there is no folder no-such-place",
+        "`localhost` is not mqtt://HOST",
     ] {
         assert!(errors.contains(fault), "{fault}: {errors}");
     }
-    assert!(errors.contains("4 of the checks failed"), "{errors}");
+    assert!(errors.contains("6 of the checks failed"), "{errors}");
     let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
     let there = dir.path().join("events.jsonl");
     let good = dir.path().join("good.toml");
@@ -182,4 +185,20 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
         errors.contains("line 2") && errors.contains("interfaces"),
         "{errors}"
     );
+}
+
+#[test]
+fn what_the_shipped_example_has_as_comments_is_right_too() {
+    let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
+    let all: Vec<&str> = (example.lines())
+        .map(|line| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let key = bare.split(" = ").next().unwrap_or_default();
+            let is_key = !key.contains(' ') && bare.contains(" = ");
+            if bare.starts_with('[') || is_key { bare } else { line }
+        })
+        .collect();
+    let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
+    assert!(config.serial.is_some() && config.mcap.is_some());
+    assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

@@ -17,6 +17,7 @@ mod live_blocked;
 mod live_outputs;
 mod live_run;
 mod output_can;
+mod output_can_receiver;
 mod output_contract;
 mod output_events;
 #[cfg(feature = "system-tests")]
