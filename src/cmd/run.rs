@@ -360,7 +360,10 @@ fn close(result: &LiveResult, progress: &Progress) -> anyhow::Result<Outcome> {
         summary.region_swaps
     );
     let [median, p99, most] = [0.5, 0.99, 1.0].map(|share| progress.latency_ms(share));
-    eprintln!("{:<10} {median:>9.2} ms median, {p99:>9.2} ms p99, {most:>9.2} ms most", "latency");
+    eprintln!(
+        "{:<10} {median:>9.2} ms median, {p99:>9.2} ms p99, {most:>9.2} ms most",
+        "latency"
+    );
     for stage in result.times.summary() {
         eprintln!(
             "{:<10} {:>9.2} ms median, {:>9.2} ms p99, {:>9.2} ms most",

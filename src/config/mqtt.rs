@@ -127,10 +127,22 @@ mod tests {
             ("broker = \"mqtt://a\"\nkeep_alive_s = 1", "keep_alive_s"),
             ("broker = \"mqtt://a\"\nqueue_kb = 0", "queue_kb"),
             ("broker = \"mqtt://a\"\nca_file = \"ca.pem\"", "mqtts://"),
-            ("broker = \"mqtts://a\"\nca_file = \"no-ca.pem\"", "no-ca.pem"),
-            ("broker = \"mqtts://a\"\nca_file = \"Cargo.toml\"", "no certificate"),
-            ("broker = \"mqtt://a\"\npassword_file = \"x\"", "without user"),
-            ("broker = \"mqtt://a\"\nuser = \"u\"\npassword_file = \"no-file\"", "no-file"),
+            (
+                "broker = \"mqtts://a\"\nca_file = \"no-ca.pem\"",
+                "no-ca.pem",
+            ),
+            (
+                "broker = \"mqtts://a\"\nca_file = \"Cargo.toml\"",
+                "no certificate",
+            ),
+            (
+                "broker = \"mqtt://a\"\npassword_file = \"x\"",
+                "without user",
+            ),
+            (
+                "broker = \"mqtt://a\"\nuser = \"u\"\npassword_file = \"no-file\"",
+                "no-file",
+            ),
         ];
         for (text, words) in refused {
             let config = toml::from_str::<MqttConfig>(text).unwrap();

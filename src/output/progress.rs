@@ -66,10 +66,7 @@ impl Progress {
     /// Milliseconds from capture to the end of recognition that this share of all frames stayed within;
     /// 256 stands for longer ones.
     pub fn latency_ms(&self, share: f64) -> f64 {
-        let counts = self
-            .latencies
-            .each_ref()
-            .map(|c| c.load(Ordering::Relaxed));
+        let counts = self.latencies.each_ref().map(|c| c.load(Ordering::Relaxed));
         let total: u64 = counts.iter().map(|c| u64::from(*c)).sum();
         let rank = (share * total as f64).ceil() as u64;
         let mut seen = 0;

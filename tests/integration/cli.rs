@@ -195,7 +195,11 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
             let bare = line.strip_prefix("# ").unwrap_or(line);
             let key = bare.split(" = ").next().unwrap_or_default();
             let is_key = !key.contains(' ') && bare.contains(" = ");
-            if bare.starts_with('[') || is_key { bare } else { line }
+            if bare.starts_with('[') || is_key {
+                bare
+            } else {
+                line
+            }
         })
         .collect();
     let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();

@@ -80,7 +80,10 @@ fn rude_visitor(address: SocketAddr) -> TcpStream {
     std::thread::Builder::new()
         .spawn(move || {
             for _ in 0..20_000 {
-                if questions.write_all(b"GET / HTTP/1.1\r\nHost: unit\r\n\r\n").is_err() {
+                if questions
+                    .write_all(b"GET / HTTP/1.1\r\nHost: unit\r\n\r\n")
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -237,7 +240,9 @@ fn frames_go_on(folder: &Path, blocked: &str, section: &str, on_start: impl Fn(S
         let mut stream = TcpStream::connect(status).ok()?;
         let wait = Some(Duration::from_secs(5));
         stream.set_read_timeout(wait).unwrap();
-        stream.write_all(b"GET /status.json HTTP/1.0\r\n\r\n").ok()?;
+        stream
+            .write_all(b"GET /status.json HTTP/1.0\r\n\r\n")
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
@@ -265,7 +270,10 @@ fn frames_go_on(folder: &Path, blocked: &str, section: &str, on_start: impl Fn(S
     });
     let down = down.unwrap();
     wait_for("more frames", || {
-        told().iter().filter_map(frame).any(|frame| frame > down + 30)
+        told()
+            .iter()
+            .filter_map(frame)
+            .any(|frame| frame > down + 30)
     });
     let pid = unit.id().to_string();
     let asked = Command::new("kill").args(["-TERM", &pid]).status().unwrap();

@@ -51,7 +51,11 @@ fn received(sent: &[(i64, Message)]) -> Vec<String> {
 }
 
 fn sent(ms: i64, events: &[(i64, Event)]) -> Vec<(i64, Message)> {
-    run(&mut VehicleState::new(MessageIds::default()).unwrap(), ms, events)
+    run(
+        &mut VehicleState::new(MessageIds::default()).unwrap(),
+        ms,
+        events,
+    )
 }
 
 fn nth_status(sent: &[(i64, Message)], n: usize) -> usize {
@@ -68,9 +72,15 @@ fn the_receiver_tells_state_limit_and_each_sign_once() {
     let said = received(&sent(4000, &events));
     assert_eq!(said[0], "alive", "{said:?}");
     assert_eq!(said[1], "status INIT region FR");
-    assert!(said.contains(&"status INIT region DE".to_owned()), "{said:?}");
+    assert!(
+        said.contains(&"status INIT region DE".to_owned()),
+        "{said:?}"
+    );
     let degraded = said.iter().find(|line| line.contains("DEGRADED")).unwrap();
-    assert!(degraded.ends_with(", no position, pack refused"), "{degraded}");
+    assert!(
+        degraded.ends_with(", no position, pack refused"),
+        "{degraded}"
+    );
     assert!(said.contains(&"limit SIGN 60 km/h".to_owned()), "{said:?}");
     let line = "sign CONFIRMED class 1 value 60 track 4, 98 %";
     assert_eq!(said.iter().filter(|l| *l == line).count(), 2, "{said:?}");

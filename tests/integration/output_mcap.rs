@@ -128,7 +128,9 @@ fn system_mcap_files_are_put_aside_whole_when_they_have_grown() {
     let mut output = open();
     for frame in 0..900 {
         output.emit(&event(frame)).unwrap();
-        output.tick(Timestamp::from_seconds(frame as f64 * 0.1)).unwrap();
+        output
+            .tick(Timestamp::from_seconds(frame as f64 * 0.1))
+            .unwrap();
     }
     // As after a restart: the file is not gone on with.
     output.finish().unwrap();
@@ -136,7 +138,9 @@ fn system_mcap_files_are_put_aside_whole_when_they_have_grown() {
     output.emit(&event(900)).unwrap();
     output.finish().unwrap();
     let mut frames = Vec::new();
-    let aside = (1..9).rev().map(|n| dir.path().join(format!("events.{n}.mcap")));
+    let aside = (1..9)
+        .rev()
+        .map(|n| dir.path().join(format!("events.{n}.mcap")));
     for file in aside.filter(|f| f.exists()).chain([path.clone()]) {
         let read = read(&file, false);
         read.check();
@@ -153,7 +157,10 @@ fn system_mcap_files_are_put_aside_whole_when_they_have_grown() {
 #[test]
 fn system_mcap_of_a_killed_unit_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, config) = (dir.path().join("events.mcap"), dir.path().join("tsedge.toml"));
+    let (path, config) = (
+        dir.path().join("events.mcap"),
+        dir.path().join("tsedge.toml"),
+    );
     std::fs::write(&config, format!("[mcap]\npath = {path:?}\n")).unwrap();
     let mut unit = Command::new(env!("CARGO_BIN_EXE_tsedge"))
         .current_dir(root())

@@ -86,7 +86,10 @@ fn rig_camera_and_bus_come_and_go() {
     let made = Command::new("make")
         .current_dir(root())
         .args(["can-receiver", "CFLAGS=-static"])
-        .arg(format!("RECEIVER={}", share.path().join("receiver").display()))
+        .arg(format!(
+            "RECEIVER={}",
+            share.path().join("receiver").display()
+        ))
         .status();
     assert!(made.unwrap().success());
     let said = in_machine(share.path(), &["bash", "live.sh", "5"], 240);
@@ -132,9 +135,15 @@ fn rig_camera_and_bus_come_and_go() {
     // The example of a receiver got them too, before and after the bus was gone, and noticed the end.
     let received = lines(share, "receiver.txt");
     let count = |what: &str| received.iter().filter(|l| l.starts_with(what)).count();
-    assert!(count("alive") > 5 && count("status DEGRADED") > 5, "{received:?}");
+    assert!(
+        count("alive") > 5 && count("status DEGRADED") > 5,
+        "{received:?}"
+    );
     assert_eq!(count("TSE_Status is"), 0, "{received:?}");
-    assert!(received.last().unwrap().starts_with("dead: "), "{received:?}");
+    assert!(
+        received.last().unwrap().starts_with("dead: "),
+        "{received:?}"
+    );
 }
 
 #[test]

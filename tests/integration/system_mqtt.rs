@@ -244,7 +244,10 @@ fn system_mqtt_a_broker_that_is_killed_gets_the_newest_when_it_is_back() {
         broker.kill();
         wait_for("fault", || hub.reports()[0].fault.is_some());
         let fault = hub.reports()[0].fault.clone().unwrap();
-        assert!(fault.starts_with(&format!("mqtt localhost:{port}: ")), "{fault}");
+        assert!(
+            fault.starts_with(&format!("mqtt localhost:{port}: ")),
+            "{fault}"
+        );
         tell(300);
         broker.start_again();
         wait_for("recovery", || hub.reports()[0].fault.is_none());
@@ -329,7 +332,10 @@ fn system_mqtt_over_tls_with_a_password() {
     unit.tell(&event(1));
     listener.wait_for("car7/events/sign_seen", "\"frame\":1,");
     assert_eq!(unit.stop(), Vec::<String>::new());
-    for (ca, password, words) in [("other", "right", "certificate"), ("ca", "wrong", "return code")] {
+    for (ca, password, words) in [
+        ("other", "right", "certificate"),
+        ("ca", "wrong", "return code"),
+    ] {
         let unit = hub(&section(ca, password));
         wait_for("fault", || unit.reports()[0].fault.is_some());
         let fault = unit.reports()[0].fault.clone().unwrap();

@@ -214,7 +214,12 @@ impl Sender<'_> {
     /// A retained message of state, which needs no answer: each connection says it anew.
     fn say(&self, name: &str, text: &str) -> Result<(), String> {
         (self.client)
-            .try_publish(self.plan.topic(name), QoS::AtMostOnce, true, text.as_bytes().to_vec())
+            .try_publish(
+                self.plan.topic(name),
+                QoS::AtMostOnce,
+                true,
+                text.as_bytes().to_vec(),
+            )
             .map_err(|e| e.to_string())
     }
 }
