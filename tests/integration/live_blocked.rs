@@ -208,6 +208,31 @@ fn nobody_waits_for_a_broker_that_says_nothing() {
 }
 
 #[test]
+fn nobody_waits_for_a_broker_that_confirms_nothing() {
+    let (listener, address) = dumb_broker();
+    let connections = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&connections);
+    std::thread::Builder::new()
+        .spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                assert!(stream.read(&mut [0; 512]).unwrap() > 0);
+                // "You are in."
+                stream.write_all(&[0x20, 3, 0, 0, 0]).unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
+                open.push(stream);
+            }
+        })
+        .unwrap();
+    let output = mqtt(address);
+    wait_for("connection", || connections.load(Ordering::SeqCst) == 1);
+    nobody_waits(output, None);
+    // It is not pestered with new connections either.
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn nobody_waits_for_a_visitor_who_does_not_read() {
     let listen = "127.0.0.1:0".parse().unwrap();
     let output = StatusOutput::listen(listen, Arc::new(Progress::default())).unwrap();

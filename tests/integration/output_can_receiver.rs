@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use tsedge::event::{Event, Naming};
 use tsedge::output::can::{Message, MessageIds, VehicleState};
+use tsedge::units::TrackId;
 
 use crate::output_can::run;
 use crate::output_events::{limit_60, one_of_each, sign};
@@ -65,9 +66,12 @@ fn nth_status(sent: &[(i64, Message)], n: usize) -> usize {
 
 #[test]
 fn the_receiver_tells_state_limit_and_each_sign_once() {
+    let mut next = sign(Naming::Sign(limit_60()));
+    next.track = TrackId(5);
+    let limit = one_of_each().remove(4);
     let events: Vec<(i64, Event)> = (one_of_each().into_iter().enumerate())
         .map(|(i, event)| (i as i64 * 200, event))
-        .chain([(3000, Event::SignConfirmed(sign(Naming::Sign(limit_60()))))])
+        .chain([(3000, Event::SignConfirmed(next)), (3200, limit)])
         .collect();
     let said = received(&sent(4000, &events));
     assert_eq!(said[0], "alive", "{said:?}");
@@ -82,8 +86,10 @@ fn the_receiver_tells_state_limit_and_each_sign_once() {
         "{degraded}"
     );
     assert!(said.contains(&"limit SIGN 60 km/h".to_owned()), "{said:?}");
-    let line = "sign CONFIRMED class 1 value 60 track 4, 98 %";
-    assert_eq!(said.iter().filter(|l| *l == line).count(), 2, "{said:?}");
+    for track in [4, 5] {
+        let line = format!("sign CONFIRMED class 1 value 60 track {track}, 98 %");
+        assert_eq!(said.iter().filter(|l| **l == line).count(), 1, "{said:?}");
+    }
     for bad in ["damaged", "missed", "repeated", "dead"] {
         assert!(!said.iter().any(|line| line.contains(bad)), "{said:?}");
     }

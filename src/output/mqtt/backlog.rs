@@ -104,7 +104,12 @@ impl Backlog {
         self.keep_bound();
     }
 
-    /// Not yet confirmed.
+    /// Sent and not yet confirmed.
+    pub fn unconfirmed(&self) -> usize {
+        self.sent.len()
+    }
+
+    /// All that are not yet confirmed.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.sent.len()
     }

@@ -190,6 +190,8 @@ impl Sender<'_> {
             return Ok(());
         };
         let mut backlog = self.shared.backlog();
+        // A broker that confirms nothing is told nothing more either.
+        let takes = backlog.unconfirmed() < WINDOW;
         while let Some(message) = backlog.send(WINDOW, largest) {
             let topic = self.plan.topic(&format!("events/{}", message.kind));
             let json = message.json.clone();
@@ -199,7 +201,7 @@ impl Sender<'_> {
         }
         let (lost, empty) = (backlog.lost(), backlog.len() == 0);
         drop(backlog);
-        if self.told_lost != Some(lost) {
+        if takes && self.told_lost != Some(lost) {
             self.say("lost", &lost.to_string())?;
             self.told_lost = Some(lost);
         }
