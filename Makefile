@@ -60,6 +60,12 @@ $(PEERS)/ready: tests/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet -r tests/peers/requirements.txt
 	touch $@
 
+RECEIVER ?= target/can-receiver
+.PHONY: can-receiver
+can-receiver: ## Compile the example of a receiver of the CAN messages
+	mkdir -p $(dir $(RECEIVER))
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(CFLAGS) -o $(RECEIVER) can/example/receiver.c
+
 .PHONY: need-data
 need-data:
 	@test -d "$${TSEDGE_DATA:-}" || { echo "TSEDGE_DATA must name the data folder (crops, frames, video, gps)" >&2; exit 1; }
@@ -105,8 +111,8 @@ bench: setup ## Time the stages
 	$(CARGO) bench --locked
 
 .PHONY: bench-live
-bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE
-	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD)
+bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE; BLOCK="serial mqtt" compares with those blocked
+	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) $(if $(BLOCK),--block $(BLOCK))
 
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE

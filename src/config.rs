@@ -5,6 +5,7 @@
 
 mod camera;
 mod live;
+mod mqtt;
 mod place;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 pub use camera::{CameraConfig, NamedCamera, check_name};
-pub use live::{CanConfig, CollectConfig, IdsConfig, JsonlConfig, SerialConfig, StatusConfig};
+pub use live::{CanConfig, CollectConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig};
+pub use mqtt::MqttConfig;
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
@@ -62,7 +64,11 @@ pub struct ConfigFile {
     /// A serial line (`tsedge run`).
     pub serial: Option<SerialConfig>,
     /// JSON lines (`tsedge run`).
-    pub jsonl: Option<JsonlConfig>,
+    pub jsonl: Option<FileConfig>,
+    /// An MCAP recording (`tsedge run`).
+    pub mcap: Option<FileConfig>,
+    /// An MQTT broker (`tsedge run`).
+    pub mqtt: Option<MqttConfig>,
     /// Crops that were in doubt (`tsedge run`).
     pub collect: Option<CollectConfig>,
     /// Status page (`tsedge run`).

@@ -382,6 +382,32 @@ pub enum Event {
     Summary(Summary),
 }
 
+impl Event {
+    /// Its name in JSON, and in MQTT topics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SignSeen(_) => "sign_seen",
+            Self::SignConfirmed(_) => "sign_confirmed",
+            Self::SignLost(_) => "sign_lost",
+            Self::SpeedLimit(_) => "speed_limit",
+            Self::Region(_) => "region",
+            Self::Health(_) => "health",
+            Self::Summary(_) => "summary",
+        }
+    }
+
+    /// When it happened.
+    pub const fn time(&self) -> Timestamp {
+        match self {
+            Self::SignSeen(e) | Self::SignConfirmed(e) | Self::SignLost(e) => e.time,
+            Self::SpeedLimit(e) => e.time,
+            Self::Region(e) => e.time,
+            Self::Health(e) => e.time,
+            Self::Summary(e) => e.time,
+        }
+    }
+}
+
 /// A live track as the pictures of a replay show it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrackView {

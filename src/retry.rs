@@ -31,9 +31,15 @@ impl Retry {
 
     /// A try at `now` failed.
     pub fn failed(&mut self, now: Timestamp) {
-        let pause = i64::try_from(self.pause.as_nanos()).unwrap_or(i64::MAX);
+        let pause = i64::try_from(self.next_pause().as_nanos()).unwrap_or(i64::MAX);
         self.due = Some(Timestamp::from_nanos(now.nanos().saturating_add(pause)));
-        self.pause = (self.pause * 2).min(self.longest);
+    }
+
+    /// A try failed, for those who wait themselves: how long.
+    pub fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(self.longest);
+        pause
     }
 
     /// A try went well.

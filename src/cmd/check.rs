@@ -11,6 +11,7 @@ use crate::config::{CameraConfig, ConfigFile, Plan};
 use crate::detect::Detector;
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
+use crate::output::mqtt::MqttPlan;
 use crate::recognise::Encoder;
 use crate::source::camera::CameraPlan;
 use crate::source::rtsp::RtspCamera;
@@ -190,6 +191,17 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
     {
         found.faults.push(CAN_IDS.to_owned());
     }
+    if let Some(mqtt) = &config.mqtt {
+        let words = |plan: &MqttPlan| {
+            let how = if plan.tls.is_some() { "TLS" } else { "no TLS" };
+            format!("MQTT broker {}:{}, {how}", plan.host, plan.port)
+        };
+        let plan = found.step(words, MqttPlan::try_from(mqtt));
+        if plan.is_some_and(|plan| plan.tls.is_none()) && mqtt.password_file.is_some() {
+            let text = "[mqtt] broker: without mqtts:// the password is sent readable by others";
+            found.warnings.push(text.to_owned());
+        }
+    }
     if let Some(status) = config.status.filter(|s| !s.listen.ip().is_loopback()) {
         let listen = status.listen;
         let fault = format!("[status] listen: {listen} is not a loopback address");
@@ -202,11 +214,12 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
             .faults
             .push(format!("[collect] folder: there is no folder {folder}"));
     }
-    let folder = config.jsonl.as_ref().and_then(|j| j.path.parent());
-    if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        let folder = folder.display();
-        found
-            .faults
-            .push(format!("[jsonl] path: there is no folder {folder}"));
+    for (section, file) in [("jsonl", &config.jsonl), ("mcap", &config.mcap)] {
+        let folder = file.as_ref().and_then(|f| f.path.parent());
+        if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
+            let folder = folder.display();
+            let fault = format!("[{section}] path: there is no folder {folder}");
+            found.faults.push(fault);
+        }
     }
 }

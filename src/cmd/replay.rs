@@ -12,7 +12,7 @@ use crate::config::{ConfigFile, Plan};
 use crate::detect::Detector;
 use crate::event::Summary;
 use crate::model::{ModelError, OnnxRuntime, Provider};
-use crate::output::{Output, jsonl::JsonLines, table::Table};
+use crate::output::{Output, jsonl::JsonLines, mcap::McapOutput, table::Table};
 use crate::pipeline::Recognition;
 use crate::position::track;
 use crate::recognise::Encoder;
@@ -54,6 +54,9 @@ pub struct Args {
     /// Write events as JSON lines (docs/schema/events.schema.json); `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub(super) jsonl: Option<PathBuf>,
+    /// Write events as an MCAP recording, which opens in Foxglove; an older file there is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub(super) mcap: Option<PathBuf>,
     /// Write the video with boxes and names drawn on it.
     #[arg(long, value_name = "MP4")]
     pub(super) annotate: Option<PathBuf>,
@@ -107,7 +110,7 @@ impl Args {
 
     /// Two outputs on one file would destroy each other, or the recording.
     fn check_paths(&self) -> anyhow::Result<()> {
-        let written = [&self.jsonl, &self.annotate, &self.report];
+        let written = [&self.jsonl, &self.mcap, &self.annotate, &self.report];
         let written: Vec<&PathBuf> = written.into_iter().flatten().collect();
         for (i, path) in written.iter().enumerate() {
             let same = |other: &&PathBuf| {
@@ -277,6 +280,9 @@ fn outputs(args: &Args, bar: &ProgressBar) -> anyhow::Result<Vec<Box<dyn Output>
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(path) = &args.jsonl {
         outputs.push(Box::new(JsonLines::create(path)?));
+    }
+    if let Some(path) = &args.mcap {
+        outputs.push(Box::new(McapOutput::create(path)?));
     }
     let jsonl_on_stdout = args.jsonl.as_deref() == Some(Path::new("-"));
     if !args.quiet && !jsonl_on_stdout {

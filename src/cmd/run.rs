@@ -13,15 +13,17 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{CameraConfig, ConfigFile, JsonlConfig, Plan, check_name};
+use crate::config::{CameraConfig, ConfigFile, FileConfig, Plan, check_name};
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
-use crate::output::jsonl::{JsonLines, RotatingFile};
+use crate::output::jsonl::JsonLines;
+use crate::output::mcap::McapOutput;
+use crate::output::mqtt::{MqttOutput, MqttPlan};
 use crate::output::serial::SerialOutput;
 use crate::output::status::StatusOutput;
-use crate::output::{Output, Progress};
+use crate::output::{Output, Progress, RotatingFile};
 use crate::pipeline::{Recognition, Viewpoint};
 use crate::recognise::Encoder;
 use crate::region::{PackStore, PackWatcher, RegionFollower};
@@ -133,7 +135,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Arc::clone(&shared),
         fixed,
     )?;
-    let outputs = outputs(&config, &shared.progress)?;
+    let outputs = outputs(&config, &shared.progress, &clock)?;
     let collect = collect(&config, &plan, &shared)?;
     let viewpoints = eyes.iter().map(|eye| eye.viewpoint.clone()).collect();
     let cameras = eyes.into_iter().map(|eye| LiveCamera {
@@ -161,7 +163,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let result = result?;
     service.stopping();
-    close(&result)
+    close(&result, &shared.progress)
 }
 
 /// The views as configured, or the best ones that there is time for.
@@ -355,7 +357,11 @@ fn collect(
     (Collecting::start(to, context, Arc::clone(shared)).context("cannot start a thread")).map(Some)
 }
 
-fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<Box<dyn Output>>> {
+fn outputs(
+    config: &ConfigFile,
+    progress: &Arc<Progress>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Vec<Box<dyn Output>>> {
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(can) = &config.can {
         let ids = can.ids.or_default();
@@ -373,6 +379,15 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
     if let Some(jsonl) = &config.jsonl {
         outputs.push(Box::new(jsonl_output(jsonl)?));
     }
+    if let Some(mcap) = &config.mcap {
+        let (most, keep) = (mcap.max_mb << 20, mcap.keep);
+        let output = McapOutput::record(&mcap.path, most, keep, Arc::clone(clock))?;
+        outputs.push(Box::new(output));
+    }
+    if let Some(mqtt) = &config.mqtt {
+        let plan = MqttPlan::try_from(mqtt)?;
+        outputs.push(Box::new(MqttOutput::start(plan)?));
+    }
     if let Some(status) = &config.status {
         let output = StatusOutput::listen(status.listen, Arc::clone(progress))?;
         log::info!("{}", output.name());
@@ -385,7 +400,7 @@ fn outputs(config: &ConfigFile, progress: &Arc<Progress>) -> anyhow::Result<Vec<
 }
 
 /// Standard output, or a file that is appended to and rotated.
-fn jsonl_output(config: &JsonlConfig) -> anyhow::Result<JsonLines<Box<dyn Write + Send>>> {
+fn jsonl_output(config: &FileConfig) -> anyhow::Result<JsonLines<Box<dyn Write + Send>>> {
     if config.path.as_os_str() == "-" {
         return Ok(JsonLines::create(&config.path)?);
     }
@@ -452,7 +467,7 @@ impl Service {
     }
 }
 
-fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
+fn close(result: &LiveResult, progress: &Progress) -> anyhow::Result<Outcome> {
     let summary = &result.summary;
     eprintln!(
         "{} frames recognised, {} left out; {} signs, {} unknown signs, {} region swaps",
@@ -461,6 +476,11 @@ fn close(result: &LiveResult) -> anyhow::Result<Outcome> {
         summary.signs,
         summary.unknown_signs,
         summary.region_swaps
+    );
+    let [median, p99, most] = [0.5, 0.99, 1.0].map(|share| progress.latency_ms(share));
+    eprintln!(
+        "{:<10} {median:>9.2} ms median, {p99:>9.2} ms p99, {most:>9.2} ms most",
+        "latency"
     );
     for stage in result.times.summary() {
         eprintln!(

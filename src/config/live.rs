@@ -68,13 +68,13 @@ fn default_baud() -> u32 {
     38_400
 }
 
-/// `[jsonl]`
+/// `[jsonl]` and `[mcap]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct JsonlConfig {
-    /// The file, or `-` for standard output.
+pub struct FileConfig {
+    /// The file; for JSON lines also `-`, standard output.
     pub path: PathBuf,
-    /// A larger file is put aside as `path.1`, in MiB.
+    /// A larger file is put aside with a number before its ending, in MiB.
     #[serde(default = "default_max_mb")]
     pub max_mb: u64,
     /// Files put aside; the oldest is deleted.

@@ -1,8 +1,13 @@
 //! Where events go. One file an output, all behind [`Output`].
 
 pub mod can;
+mod hold;
 pub mod jsonl;
+pub mod mcap;
+pub mod mqtt;
 mod progress;
+mod record;
+mod rotate;
 pub mod serial;
 pub mod status;
 pub mod table;
@@ -10,6 +15,7 @@ pub mod table;
 use std::time::Duration;
 
 pub use progress::Progress;
+pub use rotate::RotatingFile;
 
 use crate::event::Event;
 use crate::units::Timestamp;
@@ -35,6 +41,16 @@ pub trait Output: Send {
         Ok(())
     }
 
+    /// Events that were taken and then given up, because the other side was away for too long.
+    fn lost(&self) -> u64 {
+        0
+    }
+
     /// Makes everything durable; called once, last.
     fn finish(&mut self) -> std::io::Result<()>;
+}
+
+/// An error with the output's name before it.
+fn named(name: &str, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{name}: {error}"))
 }

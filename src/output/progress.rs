@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::units::Timestamp;
 
-/// Latencies are counted by the millisecond up to here; the last bucket holds all longer ones.
-const LATENCY_BUCKETS: usize = 256;
+/// Latencies are counted in steps of this; the last bucket holds all longer ones.
+const LATENCY_STEP_MS: f64 = 0.25;
+const LATENCY_BUCKETS: usize = 1024;
 
 /// Counters that one thread writes and others read.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub struct Progress {
     frames: AtomicU64,
     dropped: AtomicU64,
     last_frame_nanos: AtomicI64,
-    latency_ms: [AtomicU32; LATENCY_BUCKETS],
+    latencies: [AtomicU32; LATENCY_BUCKETS],
 }
 
 /// No frame yet.
@@ -25,7 +26,7 @@ impl Default for Progress {
             frames: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             last_frame_nanos: AtomicI64::new(NEVER),
-            latency_ms: [const { AtomicU32::new(0) }; LATENCY_BUCKETS],
+            latencies: [const { AtomicU32::new(0) }; LATENCY_BUCKETS],
         }
     }
 }
@@ -36,8 +37,9 @@ impl Progress {
         self.frames.fetch_add(1, Ordering::Relaxed);
         self.last_frame_nanos
             .store(captured.nanos(), Ordering::Release);
-        let ms = (now.seconds_since(captured) * 1e3).clamp(0.0, (LATENCY_BUCKETS - 1) as f64);
-        self.latency_ms[ms as usize].fetch_add(1, Ordering::Relaxed);
+        let steps = now.seconds_since(captured) * 1e3 / LATENCY_STEP_MS;
+        let bucket = steps.clamp(0.0, (LATENCY_BUCKETS - 1) as f64) as usize;
+        self.latencies[bucket].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Frames were left out.
@@ -63,21 +65,18 @@ impl Progress {
 
     /// Milliseconds from capture to the end of recognition that this share of all frames stayed within;
     /// 256 stands for longer ones.
-    pub fn latency_ms(&self, share: f64) -> u32 {
-        let counts = self
-            .latency_ms
-            .each_ref()
-            .map(|c| c.load(Ordering::Relaxed));
+    pub fn latency_ms(&self, share: f64) -> f64 {
+        let counts = self.latencies.each_ref().map(|c| c.load(Ordering::Relaxed));
         let total: u64 = counts.iter().map(|c| u64::from(*c)).sum();
         let rank = (share * total as f64).ceil() as u64;
         let mut seen = 0;
-        for (ms, count) in counts.iter().enumerate() {
+        for (step, count) in counts.iter().enumerate() {
             seen += u64::from(*count);
-            if seen >= rank {
-                return ms as u32 + 1;
+            if seen >= rank && seen > 0 {
+                return (step + 1) as f64 * LATENCY_STEP_MS;
             }
         }
-        0
+        0.0
     }
 }
 
@@ -95,8 +94,8 @@ mod tests {
         progress.recognised(Timestamp::ZERO, Timestamp::from_seconds(9.0));
         assert_eq!(
             (progress.latency_ms(0.5), progress.latency_ms(0.99)),
-            (51, 100)
+            (50.75, 99.75)
         );
-        assert_eq!(progress.latency_ms(1.0), 256);
+        assert_eq!(progress.latency_ms(1.0), 256.0);
     }
 }

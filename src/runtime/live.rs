@@ -19,7 +19,7 @@ use anyhow::{Context, anyhow, ensure};
 use super::board::{HealthBoard, HealthReporter};
 use super::collect::Collecting;
 use super::mailbox::{Mailbox, Taken};
-use super::outputs::{OutputHub, OutputReport};
+use super::outputs::{Losses, OutputHub, OutputReport};
 use super::shed::{Shed, Shedder};
 use super::stop::Stop;
 use super::threads::ThreadPlans;
@@ -198,6 +198,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         summary: Summary::default(),
     };
     let mut reporter = HealthReporter::default();
+    let mut losses = Losses::default();
     let summary = std::thread::scope(|scope| {
         let mailbox = &mailbox;
         let mut captures = Vec::new();
@@ -219,7 +220,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             recogniser.run(mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {
-            supervise(shared, &hub, clock, &mut reporter, false);
+            supervise(shared, &hub, clock, (&mut reporter, &mut losses), false);
             look();
             shared.stop.wait(LOOK_EVERY);
         }
@@ -228,7 +229,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         let captured = joined.filter(Result::is_err).count() == 0;
         let recognised = recognise.join();
         let died = !captured || recognised.is_err();
-        supervise(shared, &hub, clock, &mut reporter, died);
+        supervise(shared, &hub, clock, (&mut reporter, &mut losses), died);
         look();
         ensure!(captured, "a capture thread died");
         recognised.map_err(|_| anyhow!("the recognition thread died"))?
@@ -306,7 +307,7 @@ fn supervise(
     shared: &Shared,
     hub: &OutputHub,
     clock: &dyn Clock,
-    reporter: &mut HealthReporter,
+    (reporter, losses): (&mut HealthReporter, &mut Losses),
     died: bool,
 ) {
     let now = clock.now();
@@ -322,8 +323,16 @@ fn supervise(
     let fault = (reports.iter().find_map(|r| r.fault.as_deref())).or(collect_fault.as_deref());
     match (fault, board.reasons().has(Reason::OutputDown)) {
         (Some(words), false) => board.explain(Reason::OutputDown, true, words),
-        (None, true) => board.explain(Reason::OutputDown, false, "all outputs work again"),
-        _ => {}
+        (None, true) => {
+            let lost = losses.look(&reports, now).map(|words| format!("; {words}"));
+            let words = format!("all outputs work again{}", lost.unwrap_or_default());
+            board.explain(Reason::OutputDown, false, words);
+        }
+        (fault, _) => {
+            if let Some(words) = losses.look(&reports, now) {
+                board.explain(Reason::OutputDown, fault.is_some(), words);
+            }
+        }
     }
     let frame = shared.frame.load(Ordering::Relaxed);
     if let Some(mut event) = reporter.poll(board, now, frame) {

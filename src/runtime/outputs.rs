@@ -25,6 +25,8 @@ use crate::units::Timestamp;
 pub const QUEUE_EVENTS: usize = 512;
 /// An output that has not come back from one call for so long counts as down.
 const STUCK_AFTER: Duration = Duration::from_millis(150);
+/// Losses are told no more often.
+const LOSSES_EVERY_S: f64 = 1.0;
 /// How long outputs have to write what they hold when the unit stops.
 const STOP_DEADLINE: Duration = Duration::from_millis(800);
 
@@ -35,6 +37,8 @@ struct Status {
     done: AtomicU64,
     /// Events lost because the queue was full.
     dropped: AtomicU64,
+    /// Events that the output gave up itself.
+    lost: AtomicU64,
     failing: AtomicBool,
     /// Start of the call in progress, nanoseconds; negative between calls.
     busy_since: AtomicI64,
@@ -65,10 +69,39 @@ pub struct OutputReport {
     pub name: String,
     /// `None` while it works; else what is wrong.
     pub fault: Option<String>,
-    /// Events lost because it was slow.
+    /// Events lost because it was slow, or its other side away.
     pub dropped: u64,
     /// Events and ticks it has finished.
     pub done: u64,
+}
+
+/// Events that outputs lost, for telling: when an output works again, and at most once a second.
+#[derive(Debug, Default)]
+pub struct Losses {
+    told: Vec<u64>,
+    last: Option<Timestamp>,
+}
+
+impl Losses {
+    /// What was lost and not told yet, in words.
+    pub fn look(&mut self, reports: &[OutputReport], now: Timestamp) -> Option<String> {
+        self.told.resize(reports.len(), 0);
+        if (self.last).is_some_and(|last| now.seconds_since(last) < LOSSES_EVERY_S) {
+            return None;
+        }
+        let mut words = Vec::new();
+        for (report, told) in reports.iter().zip(&mut self.told) {
+            // While it is down the number still grows.
+            if report.fault.is_none() && report.dropped > *told {
+                let lost = report.dropped - std::mem::replace(told, report.dropped);
+                words.push(format!("{} lost {lost} events", report.name));
+            }
+        }
+        (!words.is_empty()).then(|| {
+            self.last = Some(now);
+            words.join("; ")
+        })
+    }
 }
 
 impl OutputHub {
@@ -138,6 +171,7 @@ impl Lane {
         let status = Arc::new(Status {
             done: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             busy_since: AtomicI64::new(-1),
             error: Mutex::new(String::new()),
@@ -192,7 +226,8 @@ impl Lane {
         OutputReport {
             name: self.name.clone(),
             fault,
-            dropped: self.status.dropped.load(Ordering::Relaxed),
+            dropped: self.status.dropped.load(Ordering::Relaxed)
+                + self.status.lost.load(Ordering::Relaxed),
             done: self.status.done.load(Ordering::Relaxed),
         }
     }
@@ -216,6 +251,7 @@ fn run(mut output: Box<dyn Output>, queue: &Receiver<Event>, status: &Status, cl
             Some(event) => output.emit(event),
             None => ticked,
         };
+        status.lost.store(output.lost(), Ordering::Relaxed);
         status.note(outcome);
     }
     status

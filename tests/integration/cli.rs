@@ -156,21 +156,24 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
     let bad = dir.path().join("bad.toml");
     let text = "[models]\nfolder = \"docs\"\n[can]\ninterface = \"can0\"\n[can.ids]\nstatus = 1\nsign = 1\n\
         [status]\nlisten = \"0.0.0.0:80\"\n[jsonl]\npath = \"no-such-folder/x\"\n\
-        [camera]\nurl = \"rtsp://user:hunter2@camera/\"\n[threads]\ncapture = { fifo = 100 }\n";
+        [camera]\nurl = \"rtsp://user:hunter2@camera/\"\n[threads]\ncapture = { fifo = 100 }\n\
+        [mcap]\npath = \"no-such-place/x\"\n[mqtt]\nbroker = \"localhost\"\n";
     std::fs::write(&bad, text).unwrap();
     let errors = failed(&["check", "--config", bad.to_str().unwrap()], 1);
     for fault in [
         "docs/detector.toml",
         "share an identifier",
         "not a loopback",
-        "no-such-folder",
+        "[jsonl] path: there is no folder no-such-folder",
+        "[mcap] path: there is no folder no-such-place",
+        "`localhost` is not mqtt://HOST",
         "[camera]: url holds a user or password",
         "threads.capture.fifo is 100, expected 1 to 99",
     ] {
         assert!(errors.contains(fault), "{fault}: {errors}");
     }
     assert!(!errors.contains("hunter2"), "{errors}");
-    assert!(errors.contains("6 of the checks failed"), "{errors}");
+    assert!(errors.contains("8 of the checks failed"), "{errors}");
     let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
     let there = dir.path().join("events.jsonl");
     let good = dir.path().join("good.toml");
@@ -201,4 +204,24 @@ fn the_configurations_of_the_live_page_are_read() {
         config.threads.check().unwrap();
         config.cameras().unwrap();
     }
+}
+
+#[test]
+fn what_the_shipped_example_has_as_comments_is_right_too() {
+    let example = std::fs::read_to_string(root().join("systemd/tsedge.toml")).unwrap();
+    let all: Vec<&str> = (example.lines())
+        .map(|line| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let key = bare.split(" = ").next().unwrap_or_default();
+            let is_key = !key.contains(' ') && bare.contains(" = ");
+            if bare.starts_with('[') || is_key {
+                bare
+            } else {
+                line
+            }
+        })
+        .collect();
+    let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
+    assert!(config.serial.is_some() && config.mcap.is_some());
+    assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

@@ -72,13 +72,13 @@ fn hub(probes: &[Probe]) -> OutputHub {
             Box::new(ProbeOutput(format!("probe {i}"), probe.clone())) as Box<dyn Output>
         })
         .collect();
-    OutputHub::start(
-        outputs,
-        Arc::new(Monotonic),
-        &ThreadPlan::default(),
-        &Arc::default(),
-    )
-    .unwrap()
+    hub_of(outputs)
+}
+
+/// Threads on any core, without priority.
+pub fn hub_of(outputs: Vec<Box<dyn Output>>) -> OutputHub {
+    let (clock, threads) = (Arc::new(Monotonic), ThreadPlan::default());
+    OutputHub::start(outputs, clock, &threads, &Arc::default()).unwrap()
 }
 
 fn event(frame: u64) -> Event {

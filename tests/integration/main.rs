@@ -13,13 +13,17 @@ mod data_borders;
 mod data_clips;
 mod golden;
 mod hard_cases;
+mod live_blocked;
 mod live_cameras;
 mod live_outputs;
 mod live_run;
 mod live_threads;
 mod output_can;
+mod output_can_receiver;
 mod output_contract;
 mod output_events;
+#[cfg(feature = "system-tests")]
+mod output_mcap;
 mod output_schema;
 mod output_serial;
 mod output_status;
@@ -46,6 +50,8 @@ mod specification;
 mod support;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
+#[cfg(feature = "system-tests")]
+mod system_mqtt;
 #[cfg(feature = "system-tests")]
 mod system_rtsp;
 mod track_drives;

@@ -83,6 +83,15 @@ fn until(health: &[(f64, Vec<String>)], start: f64, reason: &str, stands: bool) 
 #[test]
 fn rig_camera_and_bus_come_and_go() {
     let share = share();
+    let made = Command::new("make")
+        .current_dir(root())
+        .args(["can-receiver", "CFLAGS=-static"])
+        .arg(format!(
+            "RECEIVER={}",
+            share.path().join("receiver").display()
+        ))
+        .status();
+    assert!(made.unwrap().success());
     let said = in_machine(share.path(), &["bash", "live.sh", "5"], 240);
     let share = share.path();
     assert!(lines(share, "cameras.txt")[0].starts_with("/dev/video0  vivid"));
@@ -123,12 +132,29 @@ fn rig_camera_and_bus_come_and_go() {
         .filter(|l| l.contains(" 6A0#"))
         .count();
     assert!(status > 100, "{status} status messages");
+    // The example of a receiver got them too, before and after the bus was gone, and noticed the end.
+    let received = lines(share, "receiver.txt");
+    let count = |what: &str| received.iter().filter(|l| l.starts_with(what)).count();
+    assert!(
+        count("alive") > 5 && count("status DEGRADED") > 5,
+        "{received:?}"
+    );
+    assert_eq!(count("TSE_Status is"), 0, "{received:?}");
+    assert!(
+        received.last().unwrap().starts_with("dead: "),
+        "{received:?}"
+    );
 }
 
 #[test]
 fn rig_service_starts_restarts_and_stops() {
     let share = share();
-    for file in ["tsedge.service", "tsedge.toml"] {
+    for file in [
+        "tsedge.service",
+        "tsedge.toml",
+        "61-tsedge.rules",
+        "tsedge.tmpfiles",
+    ] {
         let to = share.path().join(file);
         std::fs::copy(root().join("systemd").join(file), to).unwrap();
     }
@@ -144,6 +170,7 @@ fn rig_service_starts_restarts_and_stops() {
         found.split(' ').collect()
     };
     println!("{facts:?}");
+    assert!(fact("camera")[0].starts_with("/dev/video"), "{facts:?}");
     assert_ne!(fact("started")[0], "0", "{journal}");
     assert_eq!(fact("user")[0], "tsedge");
     assert!(fact("can")[0].parse::<u32>().unwrap() >= 20);

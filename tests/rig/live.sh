@@ -17,6 +17,7 @@ interface = "can0"
 path = "events.jsonl"
 T
 (while :; do candump -L can0; sleep 0.02; done) >can.log 2>/dev/null &
+./receiver can0 >receiver.txt & receiver=$!
 ORT_DYLIB_PATH=./libonnxruntime.so ./tsedge run --config live.toml --models models --threads 1 &
 pid=$!
 happened() { echo "$1 $(cut -d' ' -f1 /proc/uptime)" >>faults.txt; }
@@ -41,4 +42,4 @@ for _ in $(seq "${1:-3}"); do
     happened can_gone; ip link del can0; until_told output_down yes; sleep 0.5
     happened can_back; add_can; until_told output_down no; sleep 0.5
 done
-happened stop; kill -TERM $pid; wait $pid; echo "exit_code $?" >>faults.txt
+happened stop; kill -TERM $pid; wait $pid; echo "exit_code $?" >>faults.txt; sleep 2; kill $receiver

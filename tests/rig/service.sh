@@ -4,11 +4,17 @@
 set -u
 modprobe vivid node_types=0x1 num_inputs=1 input_types=0
 modprobe vcan; ip link add can0 type vcan; ip link set can0 up
+install -D -m644 61-tsedge.rules /etc/udev/rules.d/61-tsedge.rules
+udevadm control --reload; udevadm trigger --settle --subsystem-match=video4linux
 install -D -m755 tsedge /usr/bin/tsedge
 install -D -m644 libonnxruntime.so /usr/lib/tsedge/libonnxruntime.so
-mkdir -p /usr/share/tsedge /etc/tsedge
+mkdir -p /usr/share/tsedge
 cp -r models /usr/share/tsedge/models
-sed 's/^size_px.*/size_px = [320, 180]/; s/^# folder = .*/folder = "\/usr\/share\/tsedge\/models"/' tsedge.toml >/etc/tsedge/tsedge.toml
+install -D -m644 tsedge.toml /usr/share/doc/tsedge/tsedge.toml
+install -D -m644 tsedge.tmpfiles /usr/lib/tmpfiles.d/tsedge.conf
+systemd-tmpfiles --create tsedge.conf
+sed -i 's/^size_px.*/size_px = [320, 180]/; s/^# folder = .*/folder = "\/usr\/share\/tsedge\/models"/' /etc/tsedge/tsedge.toml
+sed -i 's|^device = "/dev/video0"|device = "/dev/tsedge/camera"|' /etc/tsedge/tsedge.toml
 cp tsedge.service /etc/systemd/system/
 # The machine is emulated: all takes ten to thirty times longer.
 mkdir -p /etc/systemd/system/tsedge.service.d
@@ -17,6 +23,7 @@ systemctl daemon-reload
 fact() { echo "$*" >>facts.txt; }
 main_pid() { systemctl show -P MainPID tsedge; }
 up() { for _ in $(seq 400); do [ "$(systemctl is-active tsedge)" = active ] && return; sleep 0.1; done; }
+fact camera "$(readlink -f /dev/tsedge/camera)"
 systemctl start tsedge && fact started "$(main_pid)"
 sleep 5
 fact user "$(stat -c %U /proc/"$(main_pid)")"

@@ -56,6 +56,8 @@ pub struct SerialOutput {
     health: (HealthState, Reasons),
     region: RegionCode,
     limit: Option<SpeedAdvice>,
+    /// Signs that the line did not take; states are told anew.
+    lost: u64,
 }
 
 impl SerialOutput {
@@ -75,6 +77,7 @@ impl SerialOutput {
             health: (HealthState::Init, Reasons::NONE),
             region: RegionCode::WORLD,
             limit: None,
+            lost: 0,
         }
     }
 
@@ -160,6 +163,14 @@ impl SerialOutput {
         self.send(&sentence)
     }
 
+    fn send_sign(&mut self, sentence: Option<sentence::Sentence>) -> io::Result<()> {
+        let sent = sentence.map_or(Ok(()), |sentence| self.send(&sentence));
+        if sent.is_err() {
+            self.lost += 1;
+        }
+        sent
+    }
+
     fn named(&self, e: &io::Error) -> io::Error {
         io::Error::new(e.kind(), format!("{}: {e}", self.name))
     }
@@ -172,14 +183,8 @@ impl Output for SerialOutput {
 
     fn emit(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::SignConfirmed(sign) => match sentence::sign('C', sign) {
-                Some(sentence) => self.send(&sentence),
-                None => Ok(()),
-            },
-            Event::SignLost(sign) => match sentence::sign('L', sign) {
-                Some(sentence) => self.send(&sentence),
-                None => Ok(()),
-            },
+            Event::SignConfirmed(sign) => self.send_sign(sentence::sign('C', sign)),
+            Event::SignLost(sign) => self.send_sign(sentence::sign('L', sign)),
             Event::SpeedLimit(advice) => {
                 self.limit = Some(advice.clone());
                 self.send_limit()
@@ -212,6 +217,10 @@ impl Output for SerialOutput {
         self.told = Some(now);
         self.send_status()?;
         self.send_limit()
+    }
+
+    fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn finish(&mut self) -> io::Result<()> {

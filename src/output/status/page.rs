@@ -108,13 +108,13 @@ pub(super) fn metrics(s: &Snapshot) -> String {
         "latency_p50_seconds",
         "gauge",
         "Capture to result, median.",
-        f64::from(s.latency_p50_ms) / 1e3,
+        s.latency_p50_ms / 1e3,
     );
     metric(
         "latency_p99_seconds",
         "gauge",
         "Capture to result, 99th percentile.",
-        f64::from(s.latency_p99_ms) / 1e3,
+        s.latency_p99_ms / 1e3,
     );
     metric(
         "uptime_seconds",

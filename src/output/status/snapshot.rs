@@ -65,9 +65,9 @@ pub struct Snapshot {
     /// Frames a second, lately.
     pub frames_per_s: f64,
     /// Capture to result: median, milliseconds.
-    pub latency_p50_ms: u32,
+    pub latency_p50_ms: f64,
     /// Capture to result: 99th percentile, milliseconds.
-    pub latency_p99_ms: u32,
+    pub latency_p99_ms: f64,
     /// Age of the newest result, milliseconds.
     pub frame_age_ms: Option<u64>,
     /// Signs confirmed so far.
@@ -95,8 +95,8 @@ impl Default for Snapshot {
             frames: 0,
             dropped: 0,
             frames_per_s: 0.0,
-            latency_p50_ms: 0,
-            latency_p99_ms: 0,
+            latency_p50_ms: 0.0,
+            latency_p99_ms: 0.0,
             frame_age_ms: None,
             signs_confirmed: 0,
             region_swaps: 0,

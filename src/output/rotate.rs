@@ -1,6 +1,7 @@
 //! A file that is appended to, and put aside when it has grown large: `events.jsonl` becomes
-//! `events.jsonl.1`, that one `events.jsonl.2`, and so on.
+//! `events.1.jsonl`, that one `events.2.jsonl`, and so on.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -39,13 +40,26 @@ impl RotatingFile {
         Ok(())
     }
 
+    /// The number stands before the ending, by which other programs know the kind of file.
     fn aside(&self, n: u32) -> PathBuf {
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{n}"));
-        name.into()
+        match self.path.extension() {
+            Some(ending) => {
+                let mut new = OsString::from(n.to_string());
+                new.push(".");
+                new.push(ending);
+                self.path.with_extension(new)
+            }
+            None => self.path.with_extension(n.to_string()),
+        }
     }
 
-    fn put_aside(&mut self) -> io::Result<()> {
+    /// Bytes in the file so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Puts the file aside, whatever its size, and begins a new one.
+    pub fn put_aside(&mut self) -> io::Result<()> {
         self.file = None;
         if self.keep == 0 {
             fs::remove_file(&self.path)?;
@@ -99,8 +113,8 @@ mod tests {
         }
         let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("events.jsonl"), "line 9\n");
-        assert_eq!(read("events.jsonl.1"), "line 6\nline 7\nline 8\n");
-        assert_eq!(read("events.jsonl.2"), "line 3\nline 4\nline 5\n");
-        assert!(!dir.path().join("events.jsonl.3").exists());
+        assert_eq!(read("events.1.jsonl"), "line 6\nline 7\nline 8\n");
+        assert_eq!(read("events.2.jsonl"), "line 3\nline 4\nline 5\n");
+        assert!(!dir.path().join("events.3.jsonl").exists());
     }
 }

@@ -2,31 +2,25 @@
 //!
 //! The bytes depend on the events alone: the same events give the same file on every machine.
 
-mod record;
-mod rotate;
-
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-pub use rotate::RotatingFile;
-
-use super::Output;
+use super::hold::Hold;
+use super::{Output, named, record};
 use crate::event::Event;
 use crate::units::Timestamp;
 
 /// Lines are handed to the writer in pieces of about this size.
 const FLUSH_AT_BYTES: usize = 32 * 1024;
-/// While the writer fails, this much is held back for it; later events are refused.
-const HOLD_BYTES: usize = 1024 * 1024;
 
 /// Writes events as JSON lines.
 pub struct JsonLines<W: Write + Send> {
     name: String,
-    writer: W,
-    /// Whole lines that the writer has not taken yet; the first may be partly taken.
-    pending: Vec<u8>,
+    hold: Hold<W>,
+    /// Events refused because the writer failed for too long.
+    lost: u64,
     /// A second handle on a regular file, to force it to the disk.
     file: Option<File>,
 }
@@ -60,33 +54,19 @@ impl<W: Write + Send> JsonLines<W> {
     pub fn new(name: impl Into<String>, writer: W) -> Self {
         Self {
             name: name.into(),
-            writer,
-            pending: Vec::with_capacity(FLUSH_AT_BYTES + 4096),
+            hold: Hold::new(writer, FLUSH_AT_BYTES + 4096),
+            lost: 0,
             file: None,
         }
     }
 
     /// The writer, with all that it took.
     pub fn into_writer(self) -> W {
-        self.writer
+        self.hold.writer
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
-        let mut taken = 0;
-        let outcome = loop {
-            if taken == self.pending.len() {
-                break self.writer.flush();
-            }
-            match self.writer.write(&self.pending[taken..]) {
-                Ok(0) => break Err(ErrorKind::WriteZero.into()),
-                Ok(n) => taken += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => break Err(e),
-            }
-        };
-        // What was not taken stays for the next try, so that no line is ever cut.
-        self.pending.drain(..taken);
-        outcome.map_err(|e| named(&self.name, &e))
+        self.hold.hand_over().map_err(|e| named(&self.name, &e))
     }
 }
 
@@ -96,17 +76,19 @@ impl<W: Write + Send> Output for JsonLines<W> {
     }
 
     fn emit(&mut self, event: &Event) -> io::Result<()> {
-        if self.pending.len() >= HOLD_BYTES {
-            self.hand_over()?;
+        if let Err(e) = self.hold.make_room() {
+            self.lost += 1;
+            return Err(named(&self.name, &e));
         }
-        let before = self.pending.len();
-        if let Err(e) = record::write(event, &mut self.pending) {
-            self.pending.truncate(before);
+        let pending = &mut self.hold.pending;
+        let before = pending.len();
+        if let Err(e) = record::write(event, pending) {
+            pending.truncate(before);
             return Err(named(&self.name, &e.into()));
         }
-        self.pending.push(b'\n');
+        pending.push(b'\n');
         let urgent = matches!(event, Event::SignConfirmed(_));
-        if urgent || self.pending.len() >= FLUSH_AT_BYTES {
+        if urgent || pending.len() >= FLUSH_AT_BYTES {
             self.hand_over()?;
         }
         Ok(())
@@ -120,6 +102,10 @@ impl<W: Write + Send> Output for JsonLines<W> {
         self.hand_over()
     }
 
+    fn lost(&self) -> u64 {
+        self.lost
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         self.hand_over()?;
         match &self.file {
@@ -127,8 +113,4 @@ impl<W: Write + Send> Output for JsonLines<W> {
             None => Ok(()),
         }
     }
-}
-
-fn named(name: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{name}: {error}"))
 }

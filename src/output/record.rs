@@ -1,4 +1,4 @@
-//! The JSON objects, borrowing from the events: writing one allocates nothing but the line.
+//! Events as JSON objects, by `docs/schema/events.schema.json`: one form for every output, borrowing from the events: writing one allocates nothing but the line.
 
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
@@ -13,9 +13,9 @@ use crate::units::{BoxPx, RegionCode, SpeedUnit, Timestamp, TrackId};
 /// Appends the object of `event` to `line`, without the line feed.
 pub fn write(event: &Event, line: &mut Vec<u8>) -> serde_json::Result<()> {
     match event {
-        Event::SignSeen(e) => serde_json::to_writer(line, &Sign::new("sign_seen", e)),
-        Event::SignConfirmed(e) => serde_json::to_writer(line, &Sign::new("sign_confirmed", e)),
-        Event::SignLost(e) => serde_json::to_writer(line, &Sign::new("sign_lost", e)),
+        Event::SignSeen(e) | Event::SignConfirmed(e) | Event::SignLost(e) => {
+            serde_json::to_writer(line, &Sign::new(event.kind(), e))
+        }
         Event::SpeedLimit(e) => serde_json::to_writer(line, &SpeedLimit::new(e)),
         Event::Region(e) => serde_json::to_writer(line, &Region::new(e)),
         Event::Health(e) => serde_json::to_writer(line, &Health::new(e)),

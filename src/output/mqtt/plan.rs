@@ -1,0 +1,113 @@
+//! Which broker, and how it is talked to.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rumqttc::v5::MqttOptions;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::LastWill;
+use rumqttc::{TlsConfiguration, Transport};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// See the module.
+#[derive(Clone)]
+pub struct MqttPlan {
+    /// Name or address of the broker.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Topics begin with this.
+    pub prefix: String,
+    /// Client identifier; where empty, the broker chooses one.
+    pub client_id: String,
+    /// Who logs in.
+    pub login: Option<Login>,
+    /// Encryption, and who may vouch for the broker.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// The broker is asked for a sign of life so often.
+    pub keep_alive: Duration,
+    /// Events kept while the broker is away.
+    pub queue_bytes: usize,
+}
+
+/// A user and a password.
+#[derive(Clone)]
+pub struct Login {
+    user: String,
+    password: String,
+}
+
+impl Login {
+    /// With the password in the first line of a file.
+    pub fn read(user: &str, file: Option<&Path>) -> anyhow::Result<Self> {
+        let password = match file {
+            None => String::new(),
+            Some(file) => {
+                let text = fs::read_to_string(file)
+                    .with_context(|| format!("[mqtt] password_file {}", file.display()))?;
+                text.lines().next().unwrap_or_default().to_owned()
+            }
+        };
+        Ok(Self {
+            user: user.to_owned(),
+            password,
+        })
+    }
+}
+
+/// Encryption that believes the authorities in `file`, or those of the system.
+pub fn tls(file: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = file {
+        let name = || format!("[mqtt] ca_file {}", file.display());
+        for certificate in CertificateDer::pem_file_iter(file).with_context(name)? {
+            let certificate = certificate.with_context(name)?;
+            roots.add(certificate).with_context(name)?;
+        }
+        ensure!(
+            !roots.is_empty(),
+            "{}: holds no certificate in PEM form",
+            name()
+        );
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        ensure!(
+            !roots.is_empty(),
+            "[mqtt] this system trusts no authority: give ca_file, or install ca-certificates"
+        );
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+impl MqttPlan {
+    /// A topic under the prefix.
+    pub(super) fn topic(&self, name: &str) -> String {
+        format!("{}/{name}", self.prefix)
+    }
+
+    /// Options of one connection; the broker says `offline` for a client that is gone without a word.
+    pub(super) fn options(&self) -> MqttOptions {
+        let mut options = MqttOptions::new(&*self.client_id, &*self.host, self.port);
+        options.set_keep_alive(self.keep_alive);
+        if let Some(login) = &self.login {
+            options.set_credentials(&*login.user, &*login.password);
+        }
+        if let Some(tls) = &self.tls {
+            let tls = TlsConfiguration::Rustls(Arc::clone(tls));
+            options.set_transport(Transport::tls_with_config(tls));
+        }
+        let (topic, will) = (self.topic("status"), super::OFFLINE);
+        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
+        options
+    }
+}
