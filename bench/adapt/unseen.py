@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""`tsedge adapt` for a region that the encoder never saw: how much do 100, 300 and 1,000 crops bring?
+
+    training$ python -m tsedge_training train --recipe edge-48 --leave-out CN RU --minutes 50 --out runs/unseen
+    training$ python -m tsedge_training export --run runs/unseen --models runs/unseen/models
+    $ bench/adapt/unseen.py --models training/runs/unseen/models --regions CN RU
+
+Needs TSEDGE_DATA. Crops come from the training split, drawn class by class; the test split is measured on.
+The pack to start from is built from text alone; WORLD is judged beside it. Prints rows of a table.
+"""
+
+import argparse
+import csv
+import os
+import random
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+MARGIN = "0.1"  # of the data's crops
+SIZES = (100, 300, 1000)
+
+
+def rows_of(data: Path, region: str, split: str) -> list[tuple[str, str]]:
+    with open(data / "crops_manifest.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        (str(data / "crops" / r["path"]), r["unified_class"])
+        for r in rows
+        if (r["region"], r["split"]) == (region, split)
+    ]
+
+
+def some(rows: list[tuple[str, str]], count: int, rng: random.Random) -> list[tuple[str, str]]:
+    """Classes in turn, so that rare ones are there."""
+    by_class = defaultdict(list)
+    for row in rows:
+        by_class[row[1]].append(row)
+    for of_class in by_class.values():
+        rng.shuffle(of_class)
+    chosen = []
+    while len(chosen) < count and any(by_class.values()):
+        for of_class in by_class.values():
+            if of_class and len(chosen) < count:
+                chosen.append(of_class.pop())
+    return chosen
+
+
+def write(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(("path", "class"))
+        out.writerows(rows)
+    return path
+
+
+def classes_of(tsedge: str, pack: Path) -> set[str]:
+    text = subprocess.run(
+        [tsedge, "region", "inspect", "--classes", pack], check=True, capture_output=True, text=True
+    ).stdout
+    return {line.split()[0] for line in text.split("\n\n", 1)[1].splitlines()}
+
+
+def adapt(tsedge: str, crops: Path, base: Path, test: Path, models: Path, out: Path) -> dict:
+    command = [tsedge, "adapt", crops, "--base", base, "--test", test, "--models", models]
+    command += ["--margin", MARGIN, "--out", out]
+    start = time.perf_counter()
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    line = next((x for x in done.stdout.splitlines() if x.startswith("test")), None)
+    if line is None:
+        sys.exit(done.stdout + done.stderr)
+    figures = re.findall(r"([\d.]+) > ([\d.]+)", line)
+    return {
+        "figures": figures, "seconds": seconds,
+        "refused": done.returncode != 0 and done.stderr.strip().splitlines()[-1],
+    }  # fmt: skip
+
+
+def main() -> None:
+    args = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    args.add_argument("--models", type=Path, required=True)
+    args.add_argument("--regions", nargs="+", required=True)
+    args.add_argument("--tsedge", default=str(ROOT / "target/release/tsedge"))
+    args.add_argument("--seed", type=int, default=0)
+    args = args.parse_args()
+    data = Path(os.environ["TSEDGE_DATA"])
+    print("| region | crops | first choice | named right | named wrong | ECE | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        for region in args.regions:
+            prompts, text = ROOT / f"models/prompts/{region}.toml", folder / f"{region}.safetensors"
+            build = [args.tsedge, "region", "build", prompts, "--models", args.models, "--out", text]
+            subprocess.run([str(c) for c in build], check=True, stdout=subprocess.DEVNULL)
+            world = args.models / "packs/WORLD.safetensors"
+            known = classes_of(args.tsedge, text) & classes_of(args.tsedge, world)
+            rng = random.Random(args.seed)
+            train = [r for r in rows_of(data, region, "train") if r[1] in known]
+            judged = [r for r in rows_of(data, region, "test") if r[1] in known]
+            test = write(folder / "test.csv", judged)
+            for base, name in ((world, "WORLD, text of all regions"), (text, "own pack from text")):
+                for size in SIZES if base == text else SIZES[:1]:
+                    crops = write(folder / "crops.csv", some(train, size, rng))
+                    found = adapt(args.tsedge, crops, base, test, args.models, folder / "out")
+                    if size == SIZES[0]:
+                        before = " | ".join(b for b, _ in found["figures"])
+                        print(f"| {region} | {name} | {before} | |")
+                    after = " | ".join(a for _, a in found["figures"])
+                    if base == text:
+                        note = f" ({found['refused']})" if found["refused"] else ""
+                        row = f"| {region} | {size}{note} | {after} | {found['seconds']:.1f} |"
+                        print(row, flush=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"\nPeak memory of `tsedge`: {peak:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
