@@ -355,10 +355,13 @@ pub struct Summary {
 impl Summary {
     /// Counts what an event tells of signs.
     pub fn count(&mut self, event: &Event) {
-        match event {
-            Event::SignConfirmed(_) => self.signs += 1,
-            Event::SignLost(sign) if sign.naming == Naming::UnknownSign => self.unknown_signs += 1,
-            _ => {}
+        // At its end a track counts once, as what it was last taken for.
+        if let Event::SignLost(sign) = event {
+            match sign.naming {
+                Naming::Sign(_) => self.signs += 1,
+                Naming::UnknownSign => self.unknown_signs += 1,
+                Naming::Undecided | Naming::NotASign => {}
+            }
         }
     }
 }
