@@ -209,15 +209,9 @@ fn canada_is_not_announced_in_miles() {
     );
 }
 
-/// The same with the Canadian pack on a drawn drive, where the pack is among the models.
+/// The same with the Canadian pack on a drawn drive.
 #[test]
 fn maximum_eighty_is_eighty_kilometres() {
-    if !crate::support::root()
-        .join("models/packs/CA.safetensors")
-        .is_file()
-    {
-        return;
-    }
     let signs = sign("CA", "speed_limit_80", 50.0, "lateral_m = 4.4");
     let events = drive(&scenario((45.6, -75.6), "CA", 55.0, &signs), &[]);
     assert_eq!(limits(&events), [set(80.0)]);

@@ -10,6 +10,7 @@ use crate::support::{drive, root};
 
 /// See the module.
 pub struct Running {
+    command: Command,
     child: Child,
     dir: tempfile::TempDir,
 }
@@ -55,16 +56,20 @@ impl Running {
         std::fs::write(&path, format!("{config}\n[jsonl]\npath = {events:?}\n")).unwrap();
         let mut words = before.iter().map(OsStr::new).collect::<Vec<_>>();
         words.push(env!("CARGO_BIN_EXE_tsedge").as_ref());
-        let child = Command::new(words[0])
+        let mut command = Command::new(words[0]);
+        command
             .args(&words[1..])
             .current_dir(root())
             .args(["run", "--region", region, "--config"])
             .arg(path)
             .args(more)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self { child, dir }
+            .stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        Self {
+            command,
+            child,
+            dir,
+        }
     }
 
     /// Its process.
@@ -93,6 +98,13 @@ impl Running {
         }
     }
 
+    /// Kills it without a word and starts it anew.
+    pub fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = self.command.spawn().unwrap();
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
         let kill = Command::new("kill")
@@ -103,7 +115,7 @@ impl Running {
 
     /// Waits for its end: what it printed, and all that it told.
     pub fn end(self) -> (Output, Vec<Value>) {
-        let Self { child, dir } = self;
+        let Self { child, dir, .. } = self;
         let output = child.wait_with_output().unwrap();
         let events = std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
         assert!(events.ends_with('\n'));
