@@ -13,7 +13,7 @@ cp -r models /usr/share/tsedge/models
 install -D -m644 tsedge.toml /usr/share/doc/tsedge/tsedge.toml
 install -D -m644 tsedge.tmpfiles /usr/lib/tmpfiles.d/tsedge.conf
 systemd-tmpfiles --create tsedge.conf
-sed -i 's/^size_px.*/size_px = [320, 180]/; s/^# folder = .*/folder = "\/usr\/share\/tsedge\/models"/' /etc/tsedge/tsedge.toml
+sed -i 's/^size_px.*/size_px = [320, 180]/; s|^# \(folder = "/usr/share/tsedge/models"\)|\1|' /etc/tsedge/tsedge.toml
 sed -i 's|^device = "/dev/video0"|device = "/dev/tsedge/camera"|' /etc/tsedge/tsedge.toml
 cp tsedge.service /etc/systemd/system/
 # The machine is emulated: all takes ten to thirty times longer.
