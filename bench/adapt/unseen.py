@@ -71,7 +71,8 @@ def adapt(tsedge: str, crops: Path, base: Path, test: Path, models: Path, out: P
     command = [tsedge, "adapt", crops, "--base", base, "--test", test, "--models", models]
     command += ["--margin", MARGIN, "--out", out]
     start = time.perf_counter()
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    # A refusal is a result.
+    done = subprocess.run([str(c) for c in command], check=False, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     line = next((x for x in done.stdout.splitlines() if x.startswith("test")), None)
     if line is None:
@@ -97,7 +98,16 @@ def main() -> None:
         folder = Path(folder)
         for region in args.regions:
             prompts, text = ROOT / f"models/prompts/{region}.toml", folder / f"{region}.safetensors"
-            build = [args.tsedge, "region", "build", prompts, "--models", args.models, "--out", text]
+            build = [
+                args.tsedge,
+                "region",
+                "build",
+                prompts,
+                "--models",
+                args.models,
+                "--out",
+                text,
+            ]
             subprocess.run([str(c) for c in build], check=True, stdout=subprocess.DEVNULL)
             world = args.models / "packs/WORLD.safetensors"
             known = classes_of(args.tsedge, text) & classes_of(args.tsedge, world)
