@@ -10,8 +10,8 @@ def test_lookalikes_join_the_bank_as_no_sign_in_every_region(rng):
         np.zeros((1, 64, 64, 3), np.uint8), np.array(["speed_limit_30"]), np.array([0]),
         np.array([bank.PHOTO]), np.array([True]), np.array([""]),
     )  # fmt: skip
-    grown = lookalikes.added_to(one, 20, rng)
-    assert grown.images.shape == (21, 64, 64, 3)
+    grown = lookalikes.added_to(one, len(REGIONS), rng)
+    assert grown.images.shape == (1 + len(REGIONS), 64, 64, 3)
     assert set(grown.keys[1:]) == {BACKGROUND} and set(grown.source[1:]) == {bank.EMPTY}
     assert set(grown.region[1:]) == set(range(len(REGIONS)))
     assert not grown.held_out[1:].any() and grown.keys[0] == "speed_limit_30"
