@@ -207,19 +207,20 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
         let fault = format!("[status] listen: {listen} is not a loopback address");
         found.faults.push(fault);
     }
-    let above = config.collect.as_ref().and_then(|c| c.folder.parent());
-    if let Some(folder) = above.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
-        let folder = folder.display();
-        found
-            .faults
-            .push(format!("[collect] folder: there is no folder {folder}"));
-    }
-    for (section, file) in [("jsonl", &config.jsonl), ("mcap", &config.mcap)] {
-        let folder = file.as_ref().and_then(|f| f.path.parent());
+    for (key, path) in [
+        (
+            "[collect] folder",
+            config.collect.as_ref().map(|c| &c.folder),
+        ),
+        ("[jsonl] path", config.jsonl.as_ref().map(|f| &f.path)),
+        ("[mcap] path", config.mcap.as_ref().map(|f| &f.path)),
+    ] {
+        let folder = path.and_then(|path| path.parent());
         if let Some(folder) = folder.filter(|f| !f.as_os_str().is_empty() && !f.is_dir()) {
             let folder = folder.display();
-            let fault = format!("[{section}] path: there is no folder {folder}");
-            found.faults.push(fault);
+            found
+                .faults
+                .push(format!("{key}: there is no folder {folder}"));
         }
     }
 }

@@ -27,7 +27,7 @@ use tsedge::output::{Output, Progress, RotatingFile};
 use tsedge::runtime::outputs::{Losses, QUEUE_EVENTS};
 
 use crate::output_events::{limit_60, sign};
-use crate::support::{drive, root};
+use crate::running::repeated_by;
 
 const O_NONBLOCK: i32 = 0o4000;
 /// Enough to overrun each queue, and the megabyte that files hold back for a full disk.
@@ -251,15 +251,7 @@ fn frames_go_on(folder: &Path, blocked: &str, section: &str, on_start: impl Fn(S
         text += &format!("[jsonl]\npath = {events:?}\n");
     }
     std::fs::write(&config, text).unwrap();
-    let mut unit = Command::new(env!("CARGO_BIN_EXE_tsedge"))
-        .current_dir(root())
-        .args(["run", "--repeat", "--region", "DE", "--replay"])
-        .arg(drive("test_de_fr").video)
-        .arg("--config")
-        .arg(&config)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut unit = repeated_by(&config).stderr(Stdio::null()).spawn().unwrap();
     // The page says it where JSON lines are what is blocked.
     let page = || -> Option<Value> {
         let mut stream = TcpStream::connect(status).ok()?;

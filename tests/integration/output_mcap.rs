@@ -15,6 +15,7 @@ use tsedge::output::mcap::McapOutput;
 use tsedge::units::Timestamp;
 
 use crate::output_events::{limit_60, one_of_each, sign};
+use crate::running::repeated_by;
 use crate::support::{drive, root, tsedge_ok};
 
 /// What the other reader makes of a file.
@@ -162,14 +163,7 @@ fn system_mcap_of_a_killed_unit_can_be_read() {
         dir.path().join("tsedge.toml"),
     );
     std::fs::write(&config, format!("[mcap]\npath = {path:?}\n")).unwrap();
-    let mut unit = Command::new(env!("CARGO_BIN_EXE_tsedge"))
-        .current_dir(root())
-        .args(["run", "--repeat", "--region", "DE", "--replay"])
-        .arg(drive("test_de_fr").video)
-        .arg("--config")
-        .arg(&config)
-        .spawn()
-        .unwrap();
+    let mut unit = repeated_by(&config).spawn().unwrap();
     let start = Instant::now();
     let mut kinds = Vec::new();
     while !kinds.contains(&"sign_confirmed".to_owned()) {

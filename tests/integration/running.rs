@@ -1,6 +1,7 @@
 //! A unit that runs, and what it tells in JSON lines.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,6 +125,18 @@ impl Running {
             .collect();
         (output, events)
     }
+}
+
+/// `tsedge run` on a drive, over and over, by a configuration.
+pub fn repeated_by(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsedge"));
+    command
+        .current_dir(root())
+        .args(["run", "--repeat", "--region", "DE", "--replay"])
+        .arg(drive("test_de_fr").video)
+        .arg("--config")
+        .arg(config);
+    command
 }
 
 /// The events of a kind.

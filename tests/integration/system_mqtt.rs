@@ -17,7 +17,7 @@ use tsedge::output::mqtt::{MqttOutput, MqttPlan};
 use tsedge::runtime::outputs::OutputHub;
 
 use crate::output_events::{limit_60, one_of_each, sign};
-use crate::support::{drive, root};
+use crate::running::repeated_by;
 
 /// A broker in a folder of its own; killed at the end.
 struct Broker {
@@ -203,14 +203,7 @@ fn system_mqtt_a_unit_that_is_killed_is_told_as_offline() {
     let config = folder.path().join("tsedge.toml");
     let text = format!("[mqtt]\nbroker = \"mqtt://localhost:{port}\"\nprefix = \"car7\"\n");
     std::fs::write(&config, text).unwrap();
-    let mut unit = Command::new(env!("CARGO_BIN_EXE_tsedge"))
-        .current_dir(root())
-        .args(["run", "--repeat", "--region", "DE", "--replay"])
-        .arg(drive("test_de_fr").video)
-        .arg("--config")
-        .arg(&config)
-        .spawn()
-        .unwrap();
+    let mut unit = repeated_by(&config).spawn().unwrap();
     listener.wait_for("car7/events/region", "\"to\":\"DE\"");
     unit.kill().unwrap();
     unit.wait().unwrap();
