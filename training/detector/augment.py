@@ -24,8 +24,9 @@ class AugmentConfig:
     min_sign_px: float = 9.0
     aim_at_sign: float = 0.65  # share of crops cut around a sign
     aim_at_hard: float = 0.2  # and around background that was taken for one, where known
-    partly_labelled_share: float = 0.15  # of the crops around a sign
+    partly_labelled_share: float = 0.25  # of the crops around a sign
     paste_share: float = 0.5
+    stack_share: float = 0.35  # of the pasted signs carry another one below, close to it
     distractor_share: float = 0.25
     flat_share: float = 0.03
 
@@ -76,7 +77,9 @@ class Augmenter:
                 self._paste(image, crop, distractor(rng), is_sign=False)
         if (self.photos or self.drawings) and rng.random() < config.paste_share:
             for _ in range(rng.integers(1, 4)):
-                self._paste(image, crop, self._some_sign(), is_sign=True)
+                placed = self._paste(image, crop, self._some_sign(), is_sign=True)
+                while placed is not None and rng.random() < config.stack_share:
+                    placed = self._paste(image, crop, self._some_sign(), True, above=placed)
         crop.image = degrade(rng, image)
         if rng.random() < 0.5:
             crop.image = np.ascontiguousarray(crop.image[:, ::-1])
@@ -129,24 +132,44 @@ class Augmenter:
             image, boxes, np.concatenate([hidden, more, more_hidden]), scene.partly_labelled
         )
 
-    def _paste(self, image: np.ndarray, crop: Crop, patch: Patch, is_sign: bool) -> None:
+    def _paste(
+        self,
+        image: np.ndarray,
+        crop: Crop,
+        patch: Patch,
+        is_sign: bool,
+        above: np.ndarray | None = None,
+    ) -> np.ndarray | None:
+        """The box of the sign, where there was room: anywhere, or close below the sign `above`."""
         rng, size = self.rng, self.config.size_px
         # A lamp or a coloured disc of a few pixels cannot be told from a far sign.
         least_px = 11 if is_sign else 18
         wanted_px = float(np.exp(rng.uniform(np.log(least_px), np.log(110))))
+        if above is not None:
+            wanted_px = max(least_px, float((above[2:] - above[:2]).max()) * rng.uniform(0.75, 1.1))
         scale = wanted_px / max(patch.rgb.shape[:2]) / patch.sign_share
         if scale > 1.8:
-            return
+            return None
         rgb, alpha = _scaled(rng, patch, scale)
         height, width = alpha.shape
         if max(height, width) > size - 8:
-            return
-        x0, y0 = (int(rng.integers(1, size - side - 1)) for side in (width, height))
+            return None
+        if above is None:
+            x0, y0 = (int(rng.integers(1, size - side - 1)) for side in (width, height))
+        else:
+            gap = (rng.uniform(0, 0.15) - (1 - patch.sign_share) / 2) * height
+            x0 = round((above[0] + above[2] - width) / 2 + rng.uniform(-0.05, 0.05) * width)
+            y0 = round(above[3] + gap)
+            if min(x0, y0) < 1 or x0 + width >= size or y0 + height >= size:
+                return None
         box = np.array([x0, y0, x0 + width, y0 + height], np.float32)
+        margin = (box[2:] - box[:2]) * (1 - patch.sign_share) / 2
+        found = np.concatenate([box[:2] + margin, box[2:] - margin]).astype(np.float32)
+        taken = box if above is None else found
         others = np.concatenate([crop.boxes, crop.ignore])
-        overlap = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
-        if (overlap.min(1) > 0).any():
-            return
+        overlap = np.minimum(others[:, 2:], taken[2:]) - np.maximum(others[:, :2], taken[:2])
+        if (overlap.min(1) > 1).any():
+            return None
         if rng.random() < 0.5:
             rgb = cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.3, 0.9))
         under = image[y0 : y0 + height, x0 : x0 + width]
@@ -157,13 +180,11 @@ class Augmenter:
             under + (rgb - under) * alpha[..., None], 0, 255
         )
         if not is_sign:
-            return
+            return None
         if rng.random() < 0.3:
             _post(rng, image, box)
-        centre = (box[:2] + box[2:]) / 2
-        half = (box[2:] - box[:2]) / 2 * patch.sign_share
-        found = np.concatenate([centre - half, centre + half]).astype(np.float32)
         crop.boxes = np.concatenate([crop.boxes, found[None]])
+        return found
 
 
 def _clip_boxes(
