@@ -7,6 +7,7 @@ mod camera;
 mod live;
 mod mqtt;
 mod place;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

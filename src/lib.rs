@@ -23,11 +23,12 @@ pub mod pipeline;
 
 pub mod event;
 
+pub mod draw;
+
 pub mod output;
 pub mod position;
 pub mod region;
 
-pub mod draw;
 pub mod media;
 pub mod report;
 

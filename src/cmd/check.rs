@@ -202,10 +202,15 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
             found.warnings.push(text.to_owned());
         }
     }
-    if let Some(status) = config.status.filter(|s| !s.listen.ip().is_loopback()) {
+    if let Some(status) = &config.status {
         let listen = status.listen;
-        let fault = format!("[status] listen: {listen} is not a loopback address");
-        found.faults.push(fault);
+        if !listen.ip().is_loopback() {
+            let fault = format!("[status] listen: {listen} is not a loopback address");
+            found.faults.push(fault);
+        }
+        if let Err(e) = status.preview_token() {
+            found.faults.push(format!("{e:#}"));
+        }
     }
     for (key, path) in [
         (

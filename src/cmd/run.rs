@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
-use crate::config::{CameraConfig, ConfigFile, FileConfig, Plan, check_name};
+use crate::config::{CameraConfig, ConfigFile, FileConfig, Plan, StatusConfig, check_name};
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
@@ -22,7 +22,7 @@ use crate::output::jsonl::JsonLines;
 use crate::output::mcap::McapOutput;
 use crate::output::mqtt::{MqttOutput, MqttPlan};
 use crate::output::serial::SerialOutput;
-use crate::output::status::StatusOutput;
+use crate::output::status::{Preview, StatusOutput};
 use crate::output::{Output, Progress, RotatingFile};
 use crate::pipeline::{Recognition, Viewpoint};
 use crate::recognise::Encoder;
@@ -135,7 +135,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Arc::clone(&shared),
         fixed,
     )?;
-    let outputs = outputs(&config, &shared.progress, &clock)?;
+    let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
+    let preview = preview(&config, names.collect())?;
+    let outputs = outputs(&config, &shared.progress, preview.as_ref(), &clock)?;
     let collect = collect(&config, &plan, &shared)?;
     let viewpoints = eyes.iter().map(|eye| eye.viewpoint.clone()).collect();
     let cameras = eyes.into_iter().map(|eye| LiveCamera {
@@ -152,6 +154,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         recognition: Recognition::new(plan.recognition, encoder, bank).seen_from(viewpoints),
         region: plan.region,
         collect,
+        preview,
         outputs,
         clock,
     };
@@ -198,6 +201,7 @@ fn choose_views(
 fn print_status(config: &ConfigFile) -> anyhow::Result<Outcome> {
     let listen = config
         .status
+        .as_ref()
         .context("the configuration has no [status] listen")?
         .listen;
     let patience = std::time::Duration::from_secs(2);
@@ -357,9 +361,20 @@ fn collect(
     (Collecting::start(to, context, Arc::clone(shared)).context("cannot start a thread")).map(Some)
 }
 
+/// Pictures for the status page, if there is a token for them.
+fn preview(
+    config: &ConfigFile,
+    cameras: Vec<Option<Arc<str>>>,
+) -> anyhow::Result<Option<Arc<Preview>>> {
+    let token = (config.status.as_ref()).map(StatusConfig::preview_token);
+    let token = token.transpose()?.flatten();
+    Ok(token.map(|token| Arc::new(Preview::new(&token, cameras))))
+}
+
 fn outputs(
     config: &ConfigFile,
     progress: &Arc<Progress>,
+    preview: Option<&Arc<Preview>>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<Box<dyn Output>>> {
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
@@ -389,7 +404,10 @@ fn outputs(
         outputs.push(Box::new(MqttOutput::start(plan)?));
     }
     if let Some(status) = &config.status {
-        let output = StatusOutput::listen(status.listen, Arc::clone(progress))?;
+        let mut output = StatusOutput::listen(status.listen, Arc::clone(progress))?;
+        if let Some(preview) = preview {
+            output = output.with_preview(Arc::clone(preview));
+        }
         log::info!("{}", output.name());
         outputs.push(Box::new(output));
     }

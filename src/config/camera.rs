@@ -1,8 +1,6 @@
 //! `[camera]`, or several as `[cameras.NAME]`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,14 +8,13 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use super::ConfigFile;
+use super::secret::secret;
 use crate::pipeline::Viewpoint;
 use crate::source::camera::CameraPlan;
 use crate::source::rtsp::RtspPlan;
 use crate::source::v4l2::V4l2Plan;
 use crate::track::Lens;
 
-/// What is longer is another file.
-const MAX_PASSWORD_BYTES: u64 = 4096;
 /// More than any vehicle has for its signs.
 const MAX_CAMERAS: usize = 8;
 
@@ -168,13 +165,8 @@ impl CameraConfig {
             (None, None) => None,
             (Some(user), Some(file)) => {
                 let name = || format!("password_file {}", file.display());
-                let mut text = String::new();
-                File::open(file)
-                    .and_then(|file| file.take(MAX_PASSWORD_BYTES).read_to_string(&mut text))
-                    .with_context(name)?;
-                let password = text.lines().next().unwrap_or_default();
-                ensure!(!password.is_empty(), "{} is empty", name());
-                Some((user.clone(), password.to_owned()))
+                let password = secret(file).with_context(name)?;
+                Some((user.clone(), password))
             }
             _ => bail!("user and password_file go together"),
         };

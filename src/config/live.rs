@@ -3,10 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use super::secret::secret;
 use crate::output::can::MessageIds;
 use crate::output::serial::FlowControl;
+
+/// A shorter one could be guessed.
+const MIN_TOKEN_BYTES: usize = 16;
 
 /// `[can]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -106,9 +111,29 @@ fn default_collect_mb() -> u64 {
 }
 
 /// `[status]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusConfig {
     /// A loopback address and port, e.g. `127.0.0.1:9464`.
     pub listen: SocketAddr,
+    /// A file whose first line lets its bearer see `/preview.jpg`; no preview without it.
+    pub preview_token_file: Option<PathBuf>,
+}
+
+impl StatusConfig {
+    /// The token, if the preview is wanted.
+    pub fn preview_token(&self) -> anyhow::Result<Option<String>> {
+        let Some(file) = &self.preview_token_file else {
+            return Ok(None);
+        };
+        let name = || format!("[status] preview_token_file {}", file.display());
+        let token = secret(file).with_context(name)?;
+        let long = token.len() >= MIN_TOKEN_BYTES;
+        ensure!(
+            long,
+            "{}: a token has {MIN_TOKEN_BYTES} characters or more; make one with `openssl rand -hex 16`",
+            name()
+        );
+        Ok(Some(token))
+    }
 }

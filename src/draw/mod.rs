@@ -1,5 +1,6 @@
-//! Vector drawing: lettering and traffic signs, all our own shapes.
+//! Drawing: traffic signs and their lettering as our own vector shapes; boxes and names on frames.
 
+pub mod annotate;
 pub mod art;
 pub mod canvas;
 pub mod glyph;

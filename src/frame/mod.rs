@@ -224,6 +224,19 @@ impl Frame {
         }
     }
 
+    /// A copy that owns its bytes.
+    pub fn copied(&self) -> Self {
+        let mut copy = Self {
+            index: self.index,
+            time: self.time,
+            colour: self.colour,
+            ..Self::default()
+        };
+        copy.reset(self.format, self.width_px, self.height_px)
+            .copy_from_slice(self.data());
+        copy
+    }
+
     /// Bytes of a picture.
     pub fn byte_len(format: PixelFormat, width_px: u32, height_px: u32) -> usize {
         let (width, height) = (width_px as usize, height_px as usize);

@@ -3,11 +3,13 @@
 //! A row is stored as `round(32767 · v)` in 16 bits: half the memory of f32, four times the precision
 //! that f16 gives a unit vector, and sums that are the same on every processor. A unit vector's
 //! length is 32,767 in these units, so no partial sum of a product of two leaves 32 bits.
-//! Rows lie sorted by class: a class is a range.
+//! Rows lie sorted by class: a class is a range. The sums run in the widest vectors the processor
+//! has, chosen when the rows are made; being sums of whole numbers, they are the same in all.
 
 use std::ops::Range;
 
 use ndarray::ArrayView2;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Longest embedding a bank may have; the query is held on the stack.
 pub const MAX_DIM: usize = 2048;
@@ -20,6 +22,30 @@ pub(super) struct Rows {
     dim: usize,
     values: Vec<i16>,
     of_class: Vec<Range<usize>>,
+    vectors: Arch,
+}
+
+/// One match, to be compiled for each width of vectors.
+struct Match<'a> {
+    rows: &'a Rows,
+    query: &'a [i16],
+    best: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Match<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let dim = self.rows.dim;
+        for (range, best) in self.rows.of_class.iter().zip(self.best) {
+            let rows = &self.rows.values[range.start * dim..range.end * dim];
+            let highest = rows.chunks_exact(dim).map(|row| dot(row, self.query)).max();
+            if let Some(highest) = highest {
+                *best = highest as f32 / (UNIT * UNIT);
+            }
+        }
+    }
 }
 
 impl Rows {
@@ -54,6 +80,7 @@ impl Rows {
             dim,
             values,
             of_class,
+            vectors: Arch::new(),
         }
     }
 
@@ -79,13 +106,8 @@ impl Rows {
         for (whole_number, value) in query.iter_mut().zip(embedding) {
             *whole_number = whole(*value);
         }
-        for (range, best) in self.of_class.iter().zip(best) {
-            let rows = &self.values[range.start * self.dim..range.end * self.dim];
-            let highest = rows.chunks_exact(self.dim).map(|row| dot(row, query)).max();
-            if let Some(highest) = highest {
-                *best = highest as f32 / (UNIT * UNIT);
-            }
-        }
+        let rows = self;
+        self.vectors.dispatch(Match { rows, query, best });
         true
     }
 }
@@ -96,6 +118,7 @@ fn whole(value: f32) -> i16 {
 
 /// Wrapping, so that it becomes the processor's multiply-and-add of pairs; the module says why no
 /// sum ever wraps.
+#[inline(always)]
 fn dot(a: &[i16], b: &[i16]) -> i32 {
     let products = a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
     products.fold(0, i32::wrapping_add)

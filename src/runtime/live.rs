@@ -30,6 +30,7 @@ use crate::event::{Event, Summary};
 use crate::frame::Frame;
 use crate::frame::view::ViewMonitor;
 use crate::health::{HealthState, Reason};
+use crate::output::status::Preview;
 use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::position::Fix;
@@ -152,6 +153,8 @@ pub struct LiveJob {
     pub region: RegionCode,
     /// Keeps crops that were in doubt, if wanted.
     pub collect: Option<Collecting>,
+    /// Shows what cameras see, if wanted.
+    pub preview: Option<Arc<Preview>>,
     /// Told every event.
     pub outputs: Vec<Box<dyn Output>>,
     /// The time.
@@ -192,6 +195,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         detectors: job.detectors,
         recognition: job.recognition,
         collect: job.collect,
+        preview: job.preview,
         region: job.region,
         shedder: Shedder::default(),
         shed: Shed::Nothing,
@@ -359,6 +363,7 @@ struct Recogniser {
     detectors: Vec<Vec<Detector>>,
     recognition: Recognition,
     collect: Option<Collecting>,
+    preview: Option<Arc<Preview>>,
     region: RegionCode,
     shedder: Shedder,
     shed: Shed,
@@ -446,6 +451,9 @@ impl Recogniser {
         self.tell(hub);
         if let Some(collect) = &mut self.collect {
             collect.frame(frame, &self.recognition.view(None));
+        }
+        if let Some(preview) = &self.preview {
+            preview.offer(camera, frame, &self.recognition.view(None));
         }
         let end = clock.now();
         shared.progress.recognised(frame.time, end);

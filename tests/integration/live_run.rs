@@ -1,6 +1,8 @@
 //! `tsedge run` on a recording at its own speed: every frame accounted for, the last state told at the end.
 
 use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -144,4 +146,30 @@ fn a_pack_dropped_in_while_driving_is_live_within_a_second() {
     running.terminate();
     let (output, _) = running.end();
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_running_unit_shows_what_it_sees_to_who_has_the_token() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "a-token-of-some-length\n").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let config = format!("[status]\nlisten = \"{address}\"\npreview_token_file = {token:?}\n");
+    let running = repeated("DE", dir, &config, &[]);
+    running.wait_for(|events| (kinds(events, "health").iter()).any(|h| h["state"] != "init"));
+    let mut unit = TcpStream::connect(address).unwrap();
+    write!(
+        unit,
+        "GET /preview.jpg?token=a-token-of-some-length HTTP/1.0\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = Vec::new();
+    unit.read_to_end(&mut answer).unwrap();
+    let body = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let picture = image::load_from_memory(&answer[body..]).unwrap();
+    assert_eq!((picture.width(), picture.height()), (640, 360));
+    running.terminate();
+    running.end();
 }
