@@ -424,6 +424,8 @@ pub struct TrackView {
     pub probability: f32,
     /// Detected in this very frame, not only predicted.
     pub detected: bool,
+    /// Where it stands, if its whole box is in the picture.
+    pub placement: Option<Placement>,
 }
 
 /// All that a frame gave, for sinks that show pictures (report, annotated video).

@@ -479,12 +479,15 @@ impl Recognition {
         for track in eye.tracker.tracks() {
             let found = eye.evidence.iter().find(|e| e.track() == Some(track.id));
             if let Some(evidence) = found.filter(|e| e.announced) {
+                let naming = evidence.naming();
+                let size = standard_size(self.region, naming.class().map(Arc::as_ref));
                 self.views.push(TrackView {
                     track: track.id,
                     bbox: track.bbox(),
-                    naming: evidence.naming(),
+                    naming,
                     probability: evidence.best().probability,
                     detected: track.detection.is_some(),
+                    placement: eye.viewpoint.place(track.bbox(), eye.frame_px, size),
                 });
             }
         }

@@ -14,12 +14,13 @@ use crate::event::Summary;
 use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::{Output, jsonl::JsonLines, mcap::McapOutput, table::Table};
 use crate::pipeline::Recognition;
-use crate::position::track;
+use crate::position::{Fix, Reading, track};
 use crate::recognise::Encoder;
 use crate::region::{RegionBank, RegionFollower};
 use crate::report::annotate::AnnotatedVideo;
 use crate::report::collect::{CollectPlan, Collector, source_name};
 use crate::report::html::{HtmlReport, Ingredient, ReportInfo, StageSamples};
+use crate::report::sign_map::SignMap;
 use crate::report::{FrameSink, summary_text};
 use crate::runtime::replay::Drive;
 use crate::runtime::{ReplayJob, ReplayResult, Stage, replay};
@@ -60,6 +61,9 @@ pub struct Args {
     /// Write the video with boxes and names drawn on it.
     #[arg(long, value_name = "MP4")]
     pub(super) annotate: Option<PathBuf>,
+    /// Write where the signs stand, as points for a map.
+    #[arg(long, value_name = "FILE", requires = "gps")]
+    pub(super) geojson: Option<PathBuf>,
     /// Write a report to look at: one HTML file.
     #[arg(long, value_name = "HTML")]
     pub(super) report: Option<PathBuf>,
@@ -110,7 +114,13 @@ impl Args {
 
     /// Two outputs on one file would destroy each other, or the recording.
     fn check_paths(&self) -> anyhow::Result<()> {
-        let written = [&self.jsonl, &self.mcap, &self.annotate, &self.report];
+        let written = [
+            &self.jsonl,
+            &self.mcap,
+            &self.annotate,
+            &self.geojson,
+            &self.report,
+        ];
         let written: Vec<&PathBuf> = written.into_iter().flatten().collect();
         for (i, path) in written.iter().enumerate() {
             let same = |other: &&PathBuf| {
@@ -158,12 +168,15 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut collector = (args.collect.as_deref())
         .map(|folder| collector(folder, args, &plan, &bank))
         .transpose()?;
+    let mut map = (args.geojson.as_deref().zip(drive.as_ref()))
+        .map(|(path, drive)| SignMap::create(path, fixes(&drive.readings)));
     let bar = progress_bar(source.as_ref(), args.quiet);
     let frame_px = (source.info().width_px, source.info().height_px);
     let duration = source.info().duration;
     let mut sinks: Vec<&mut dyn FrameSink> = Vec::new();
     sinks.extend(html.as_mut().map(|s| s as &mut dyn FrameSink));
     sinks.extend(video.as_mut().map(|s| s as &mut dyn FrameSink));
+    sinks.extend(map.as_mut().map(|s| s as &mut dyn FrameSink));
     sinks.extend(collector.as_mut().map(|s| s as &mut dyn FrameSink));
     let result = replay(
         ReplayJob {
@@ -192,6 +205,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let stages = result.times.summary();
     if let Some(video) = video {
         video.finish()?;
+    }
+    if let (Some(map), Some(path)) = (map, &args.geojson) {
+        let signs = map.finish()?;
+        eprintln!("{signs} signs on a map: {}", path.display());
     }
     if let (Some(collector), Some(folder)) = (collector, &args.collect) {
         let crops = collector.finish()?;
@@ -223,6 +240,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
     }
     outcome(&result)
+}
+
+fn fixes(readings: &[Reading]) -> impl Iterator<Item = Fix> {
+    readings.iter().filter_map(|reading| match reading {
+        Reading::Fix(fix) => Some(*fix),
+        _ => None,
+    })
 }
 
 fn outcome(result: &ReplayResult) -> anyhow::Result<Outcome> {

@@ -1,4 +1,4 @@
-//! Distances on the sphere.
+//! Distances and directions on the sphere.
 
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
@@ -25,6 +25,17 @@ pub fn moved(from: (f64, f64), heading_deg: f64, distance_m: f64) -> (f64, f64) 
         reached.to_degrees(),
         (longitude + 540.0).rem_euclid(360.0) - 180.0,
     )
+}
+
+/// Direction from `from` to `to`, in degrees clockwise from north, 0 to 360.
+pub fn heading_deg(from: (f64, f64), to: (f64, f64)) -> f64 {
+    let (la, lb) = (from.0.to_radians(), to.0.to_radians());
+    let east = (to.1 - from.1).to_radians();
+    let x = la.cos() * lb.sin() - la.sin() * lb.cos() * east.cos();
+    (east.sin() * lb.cos())
+        .atan2(x)
+        .to_degrees()
+        .rem_euclid(360.0)
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ mod tests {
                     naming: Naming::UnknownSign,
                     probability: 0.5,
                     detected: true,
+                    placement: None,
                 };
                 let view = FrameView {
                     tracks: &[track],

@@ -1,9 +1,10 @@
-//! What a person looks at after a replay: the HTML report and the annotated video.
+//! What a person looks at after a replay: the HTML report, the annotated video, the signs on a map.
 
 pub mod adapt;
 pub mod annotate;
 pub mod collect;
 pub mod html;
+pub mod sign_map;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -38,6 +38,7 @@ mod report_html;
 #[cfg(feature = "rig-tests")]
 mod rig;
 mod running;
+mod sign_map;
 mod simulate;
 mod source_clips;
 mod source_contract;

@@ -124,6 +124,7 @@ fn who_has_the_token_sees_the_next_frame_with_its_boxes() {
         naming: Naming::UnknownSign,
         probability: 0.5,
         detected: true,
+        placement: None,
     };
     let view = FrameView {
         tracks: std::slice::from_ref(&track),

@@ -197,6 +197,7 @@ impl Drive {
             naming,
             probability: 0.91,
             detected: true,
+            placement: None,
         });
         if age == 2 {
             events.push(Event::SignSeen(event.clone()));

@@ -112,6 +112,7 @@ mod tests {
             naming: naming.clone(),
             probability,
             detected: true,
+            placement: None,
         };
         let candidate = |key, probability| Candidate {
             class: class(key),
