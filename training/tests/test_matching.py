@@ -83,3 +83,10 @@ def test_pack_file_round_trip(tmp_path, prompts, rng):
 def _unit(rng, count, dim):
     rows = rng.normal(size=(count, dim)).astype(np.float32)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_looks_share_training_whatever_their_number_of_regions(prompts):
+    table = matching.row_table(prompts, prototypes=1)
+    share = dict(zip(REGIONS, matching.spread_of_looks(table), strict=True))
+    assert abs(sum(share.values()) - 1) < 1e-9
+    assert share["DE"] == share["IT"] < share["US"]  # triangles have more regions than diamonds

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from tsedge_training import cards, evaluate, packs
+from tsedge_training import cards, evaluate, packs, shipped_files
 from tsedge_training.data import PHOTO_REGIONS, REGIONS, WORLD
 from tsedge_training.paths import MODELS
 
@@ -64,6 +64,19 @@ def test_a_pack_fits_encoder_and_catalogue(region, card, prompts):
     assert families == {"background", "other_sign"}
     assert pack.calibration.scale > 1
     assert 0.5 <= pack.calibration.min_probability < 1
+
+
+@pytest.fixture(scope="module")
+def made(prompts):
+    return shipped_files.rows(MODELS, prompts)
+
+
+@pytest.mark.parametrize("region", [WORLD, *REGIONS])
+def test_a_pack_s_rows_are_today_s_sentences(region, made):
+    table, rows = made
+    pack = packs.read(pack_file(region))
+    wanted = rows[[row for row, _ in table.rows_of(region)]]
+    assert np.abs(np.concatenate([pack.text, pack.image]) - wanted).max() < 1e-4
 
 
 @pytest.fixture(scope="module")

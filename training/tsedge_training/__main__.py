@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from . import (
     ablation,
@@ -23,6 +24,7 @@ from . import (
     protocols,
     rendered,
     runs,
+    shipped_files,
     text_export,
     tower,
     train,
@@ -66,6 +68,9 @@ def main() -> None:
     args.add_argument("--models", type=Path, default=MODELS)
     args = commands.add_parser("tower", help="wrap the full CLIP image tower, with a WORLD pack")
     args.add_argument("--out", type=Path, required=True)
+    args = commands.add_parser("packs", help="write packs of regions that came after the encoder")
+    args.add_argument("regions", nargs="*", help="those without a pack, if none is named")
+    args.add_argument("--models", type=Path, default=MODELS)
     args = commands.add_parser("refresh", help="put changed labels and rules into the packs")
     args.add_argument("--models", type=Path, default=MODELS)
     tsclip.add(commands)
@@ -97,9 +102,10 @@ def main() -> None:
         text_export.write(chosen.models)
     elif chosen.command == "tower":
         tower.make(chosen.out, data_root(), catalogue.load())
+    elif chosen.command == "packs":
+        run_packs(chosen.models, chosen.regions)
     elif chosen.command == "refresh":
-        for file in sorted((chosen.models / "packs").glob("*.safetensors")):
-            packs.refresh(file, catalogue.load())
+        refresh_packs(chosen.models)
     else:
         tsclip.act(chosen)
 
@@ -190,7 +196,10 @@ def write_models(model: train.Model, recipe: Recipe, record: dict, prompts: cata
     models.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, encoder_file)
     encoder = OnnxEncoder(encoder_file)
-    made = export.calibrated_packs(model, encoder, prompts, pictures)
+    with torch.no_grad():
+        rows = model.head.rows().numpy()
+    codes = (data.WORLD, *data.REGIONS)
+    made = export.calibrated_packs(model.table, rows, encoder, prompts, pictures, codes)
     provenance = {k: record[k] for k in ("commit", "manifest_sha256", "seed")}
     provenance["recipe"] = recipe.name
     for pack in made:
@@ -211,6 +220,26 @@ def write_models(model: train.Model, recipe: Recipe, record: dict, prompts: cata
     print("drawings of other signs:", metrics["strange_signs"])
     print("speed:", metrics["speed"])
     return metrics
+
+
+def run_packs(models: Path, codes: list[str]) -> None:
+    """Rows and calibration are what `export` would have given; no run is needed, the data are."""
+    prompts, encoder_file = catalogue.load(), models / "encoder.onnx"
+    folder = models / "packs"
+    codes = codes or [c for c in data.REGIONS if not (folder / f"{c}.safetensors").is_file()]
+    table, rows = shipped_files.rows(models, prompts)
+    pictures = load_bank(RECIPES[shipped_files.recipe(models)], prompts)
+    made = export.calibrated_packs(table, rows, OnnxEncoder(encoder_file), prompts, pictures, codes)
+    provenance = packs.provenance(folder / f"{data.WORLD}.safetensors")
+    for pack in made:
+        print(packs.write(pack, folder, cards.sha256(encoder_file), prompts, provenance))
+    refresh_packs(models)
+
+
+def refresh_packs(models: Path) -> None:
+    prompts = catalogue.load()
+    for file in sorted((models / "packs").glob("*.safetensors")):
+        packs.refresh(file, prompts)
 
 
 def run_prompts(run: Path, regions: list[str]) -> None:

@@ -22,6 +22,7 @@ from . import bank, calibrate, data, evaluate, packs, text
 from .cards import INPUT, OUTPUT, sha256
 from .catalogue import Catalogue
 from .evaluate import OnnxEncoder
+from .matching import RowTable
 from .train import Model
 
 TEXT_HEAD = "tsedge-text-head/1"
@@ -110,23 +111,20 @@ def latency_ms(encoder: OnnxEncoder) -> float:
     return round(1e3 * float(np.median(times)), 2)
 
 
-def calibrated_packs(model: Model, encoder: OnnxEncoder, catalogue: Catalogue,
-                     pictures: bank.Bank) -> list[packs.Pack]:  # fmt: skip
-    """A pack a region, calibrated on the held-out pictures."""
+def calibrated_packs(table: RowTable, rows: np.ndarray, encoder: OnnxEncoder,
+                     catalogue: Catalogue, pictures: bank.Bank,
+                     codes) -> list[packs.Pack]:  # fmt: skip
+    """A pack for each of `codes`, calibrated on the held-out pictures; `rows` are the table's."""
     held_out = pictures.take(pictures.held_out)
     photographed = set(pictures.keys[np.isin(pictures.source, (bank.PHOTO, bank.FRAME_SIGN))])
     rng = np.random.default_rng(2)
     embeddings = calibrate.fused_views(encoder, held_out.images, rng)
-    with torch.no_grad():
-        rows = model.head.rows().numpy()
     out = []
-    # The others have nothing to be calibrated on: `tsedge region build` makes their packs.
-    photographed_regions = [catalogue.regions[code] for code in data.REGIONS]
-    for region in (catalogue.world, *photographed_regions):
+    for code in codes:
+        region = catalogue.world if code == data.WORLD else catalogue.regions[code]
         start = packs.Calibration(scale=20.0, min_probability=0.5, min_cosine=-1.0)
         pack = packs.assemble(
-            region, model.table.keys, rows, len(model.table.sentences),
-            model.table.rows_of(region.code), start,
+            region, table.keys, rows, len(table.sentences), table.rows_of(region.code), start
         )  # fmt: skip
         mask = calibrate.selection(held_out, region.code, region.keys())
         anywhere = calibrate.few_photos(held_out, region.code)

@@ -8,6 +8,7 @@ import torch
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .data import REGIONS, WORLD
 
+A_WARNING = "children"  # a warning that every region has
 ABSENT = -1e4  # the score of a class that the region does not have
 
 
@@ -63,6 +64,17 @@ def row_table(catalogue: Catalogue, prototypes: int) -> RowTable:
             wanted = {number[s] for s in sign.sentences} | set(free.get(sign.key, []))
             active[r, c] = active[-1, c] & np.isin(table[c], list(wanted))
     return RowTable(keys, sentences, torch.from_numpy(table), torch.from_numpy(active))
+
+
+def spread_of_looks(table: RowTable) -> np.ndarray:
+    """[R]: a share for each region, so that a look counts by the root of its number of regions.
+
+    Else every further country with white triangles would push the diamonds out of training.
+    """
+    warning = table.active[:-1, table.keys.index(A_WARNING)].numpy()
+    _, look, count = np.unique(warning, axis=0, return_inverse=True, return_counts=True)
+    share = count[look.reshape(-1)] ** -0.5
+    return share / share.sum()
 
 
 def class_scores(cosines: torch.Tensor, rows: torch.Tensor, active: torch.Tensor) -> torch.Tensor:

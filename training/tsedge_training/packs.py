@@ -183,6 +183,11 @@ def read(file: Path) -> Pack:
         )
 
 
+def provenance(file: Path) -> dict:
+    with safe_open(file, "numpy") as tensors:
+        return json.loads(tensors.metadata()["provenance"])
+
+
 def refresh(file: Path, catalogue: Catalogue) -> None:
     """Writes the catalogue's labels, rules and hash into a pack whose sentences are unchanged."""
     pack = read(file)

@@ -29,18 +29,22 @@ SWAPS = {
     "blue square": ("blue rectangle", "square blue sign", "green rectangle", "white square"),
 }  # fmt: skip
 EXTRA = 10
+LOCAL = 4  # of them at most: however many languages there are, most stay descriptions
 
 
 def extended(catalogue: Catalogue, seed: int) -> Catalogue:
     """The catalogue with EXTRA more sentences a class, the same in every region that has it."""
     rng = np.random.default_rng(seed)
     known: dict[str, set[str]] = {}
+    local: dict[str, set[str]] = {}
     for region in (catalogue.world, *catalogue.regions.values()):
         for sign in region.classes:
             known.setdefault(sign.key, set()).update(_variants(sign))
-    more = {
-        key: tuple(rng.permutation(sorted(found))[:EXTRA].tolist()) for key, found in known.items()
-    }
+            local.setdefault(sign.key, set()).update(_local_variants(sign))
+    more = {}
+    for key, found in known.items():
+        names = rng.permutation(sorted(local[key] - found))[:LOCAL].tolist()
+        more[key] = (*names, *rng.permutation(sorted(found))[: EXTRA - len(names)].tolist())
     return replace(
         catalogue,
         world=_with(catalogue.world, more),
@@ -60,8 +64,6 @@ def _variants(sign: SignClass) -> set[str]:
     if sign.key in (BACKGROUND, OTHER_SIGN):
         return {o.format(s) for s in sign.sentences for o in OPENINGS}
     texts = [*sign.sentences, sign.label_en.lower(), f"{sign.label_en.lower()} sign"]
-    if sign.label_local != sign.label_en:
-        texts.append(sign.label_local)
     if sign.value is not None:
         texts += [f"{sign.value}", f"speed limit {sign.value} sign", f"the number {sign.value}"]
     for sentence in sign.sentences:
@@ -69,3 +71,9 @@ def _variants(sign: SignClass) -> set[str]:
             if look in sentence:
                 texts += [sentence.replace(look, other) for other in others]
     return {o.format(t) for t in texts for o in OPENINGS}
+
+
+def _local_variants(sign: SignClass) -> set[str]:
+    if sign.key in (BACKGROUND, OTHER_SIGN) or sign.label_local == sign.label_en:
+        return set()
+    return {o.format(sign.label_local) for o in OPENINGS}

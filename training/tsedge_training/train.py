@@ -18,7 +18,7 @@ from .augment import augment
 from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, RENDERED, WORD_SIGN, Bank
 from .catalogue import Catalogue
 from .data import ANY_CLASS, ANY_SPEED_LIMIT, REGIONS
-from .matching import RowTable, class_scores, drop_rows, row_table
+from .matching import RowTable, class_scores, drop_rows, row_table, spread_of_looks
 from .net import Encoder, TextHead
 from .recipes import Recipe
 
@@ -86,12 +86,12 @@ def sampling_weights(bank: Bank) -> np.ndarray:
     return weights / weights.sum()
 
 
-def choose_packs(labels, regions, present, allowed, rng) -> np.ndarray:
-    """The pack each picture is matched against: its region's (any fitting one if it has none)."""
+def choose_packs(labels, regions, present, allowed, spread, rng) -> np.ndarray:
+    """The pack each picture is matched against: its region's, any by `spread` if it has none."""
     world = len(REGIONS)
     packs = np.where(rng.random(len(labels)) < 0.5, world, regions)
     anywhere = np.flatnonzero(packs < 0)
-    packs[anywhere] = rng.integers(0, world, len(anywhere))
+    packs[anywhere] = rng.choice(world, len(anywhere), p=spread)
     known = (present[packs] & allowed[labels]).any(-1)
     return np.where(known, packs, world)
 
@@ -125,7 +125,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     partner = mirror.partners(list(numbers))
     uncaptioned = bank.caption == ""
     captions = Captions.of(bank, model.whitening)
-    present = table.present()
+    present, spread = table.present(), spread_of_looks(table)
     weights = sampling_weights(bank)
     both = nn.ModuleList([model.encoder, model.head])
     both.to(memory_format=torch.channels_last)
@@ -146,7 +146,9 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
         images, label = mirror.some(
             bank.images[chosen], labels[chosen], partner, uncaptioned[chosen], rng
         )
-        packs = choose_packs(label, bank.region[chosen], present.numpy(), allowed.numpy(), rng)
+        packs = choose_packs(
+            label, bank.region[chosen], present.numpy(), allowed.numpy(), spread, rng
+        )
         pixels = augment(images, recipe.size_px, rng)
         pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
         rows = model.head.rows()
