@@ -8,37 +8,51 @@ from . import schema
 from .drives import read_drives
 from .events import Converter
 from .report import make_report
+from .store import Store
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fleet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    convert = commands.add_parser("convert", help="JSON lines of one drive to a Parquet file")
-    convert.add_argument("jsonl", type=Path)
-    convert.add_argument("parquet", type=Path)
-    convert.add_argument("--drive", help="its id; the file's name if not given")
-    run = commands.add_parser("run", help="replay many drives on Ray; goes on where it stopped")
-    run.add_argument("drives", help="CSV file with a column `video`, or a folder; a path or a URL")
-    run.add_argument("--out", required=True, help="folder for the results: a path or a URL")
-    run.add_argument("--tsedge", required=True, help="the program, where each node has it")
-    run.add_argument("--workers", type=int, help="drives at a time; what the cluster has room for")
-    run.add_argument("--cpus", type=int, default=1, help="processors a drive (1)")
-    run.add_argument("--address", help="of a Ray cluster; without it one is started here")
-    run.add_argument("--attempts", type=int, default=3, help="for each drive (3)")
-    run.add_argument("--timeout-s", type=float, default=7200, help="for one attempt (7200)")
-    run.add_argument("--retry-failed", action="store_true", help="also those given up before")
-    run.epilog = "What stands after `--` goes to tsedge replay, as in: -- --long-side-px 960"
-    report = commands.add_parser("report", help="sum up the status records again")
-    report.add_argument("out")
-    commands.add_parser("schema", help="print the columns as a Markdown table")
+    one = commands.add_parser("convert", help="JSON lines of one drive to a Parquet file")
+    one.set_defaults(do=convert)
+    one.add_argument("jsonl", type=Path)
+    one.add_argument("parquet", type=Path)
+    one.add_argument("--drive", help="its id; the file's name if not given")
+    many = commands.add_parser("run", help="replay many drives on Ray; goes on where it stopped")
+    many.set_defaults(do=run)
+    many.add_argument("drives", help="CSV file with a column `video`, or a folder; a path or a URL")
+    many.add_argument("--out", required=True, help="folder for the results: a path or a URL")
+    many.add_argument("--tsedge", required=True, help="the program, where each node has it")
+    many.add_argument(
+        "--workers", type=positive, help="drives at a time; what the cluster has room for"
+    )
+    many.add_argument("--cpus", type=positive, default=1, help="processors a drive (1)")
+    many.add_argument("--address", help="of a Ray cluster; without it one is started here")
+    many.add_argument("--attempts", type=positive, default=3, help="for each drive (3)")
+    many.add_argument("--timeout-s", type=float, default=7200, help="for one attempt (7200)")
+    many.add_argument("--retry-failed", action="store_true", help="also those given up before")
+    many.epilog = "What stands after `--` goes to tsedge replay, as in: -- --long-side-px 960"
+    total = commands.add_parser("report", help="sum up the status records again")
+    total.set_defaults(do=report)
+    total.add_argument("out")
+    table = commands.add_parser("schema", help="print the columns as a Markdown table")
+    table.set_defaults(do=columns)
     mine, options = split(sys.argv[1:])
     args = parser.parse_args(mine)
     args.options = options
     try:
-        return globals()[f"do_{args.command}"](args)
+        return args.do(args)
     except (ValueError, OSError) as error:
         print(f"fleet: {error}", file=sys.stderr)
         return 1
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def split(words: list[str]) -> tuple[list[str], list[str]]:
@@ -47,24 +61,22 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def do_convert(args: argparse.Namespace) -> int:
+def convert(args: argparse.Namespace) -> int:
     converter = Converter(schema.load())
     try:
         events = converter.parse(args.jsonl.read_bytes())
     except ValueError as error:
         raise ValueError(f"{args.jsonl} {error}") from None
-    args.parquet.write_bytes(converter.parquet(args.drive or args.jsonl.stem, events))
+    data = converter.parquet(args.drive or args.jsonl.stem, events)
+    Store.at(str(args.parquet.parent)).write(args.parquet.name, data)
     print(f"{args.parquet}: {len(events)} events")
     return 0
 
 
-def do_run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     from . import job  # Ray takes a second to load, and `convert` does without
     from .replay import Settings
 
-    for name in ("workers", "cpus", "attempts"):
-        if (getattr(args, name) or 1) < 1 or getattr(args, name) == 0:
-            raise ValueError(f"--{name} must be 1 or more")
     settings = Settings(
         out=args.out if "://" in args.out else str(Path(args.out).absolute()),
         tsedge=str(Path(args.tsedge).absolute()) if "/" in args.tsedge else args.tsedge,
@@ -77,20 +89,18 @@ def do_run(args: argparse.Namespace) -> int:
     ended = job.run(drives, settings, args.workers, args.address, args.attempts, args.retry_failed)
     print(f"{ended['replayed']} replayed, {ended['failed']} given up", end=", ")
     print(f"{len(drives) - ended['replayed'] - ended['failed']} were there already")
-    return do_report(args)
+    return report(args)
 
 
-def do_report(args: argparse.Namespace) -> int:
+def report(args: argparse.Namespace) -> int:
     """Exit code 3, as tsedge has it: done, but something is missing."""
-    report = make_report(args.out)
-    print(
-        f"{args.out}: {report['done']} of {report['drives']} drives, {report['hours']} h, ", end=""
-    )
-    print(f"{report['km']} km, {report['failed']} failed; see report.md there")
-    return 3 if report["failed"] else 0
+    told = make_report(args.out)
+    print(f"{args.out}: {told['done']} of {told['drives']} drives, {told['hours']} h, ", end="")
+    print(f"{told['km']} km, {told['failed']} failed; see report.md there")
+    return 3 if told["failed"] else 0
 
 
-def do_schema(_: argparse.Namespace) -> int:
+def columns(_: argparse.Namespace) -> int:
     print(schema.markdown(schema.load()), end="")
     return 0
 

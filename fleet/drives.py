@@ -72,7 +72,7 @@ def in_csv(url: str) -> list[Drive]:
 def in_folder(url: str) -> list[Drive]:
     system, path = locate(url)
     found = system.get_file_info(fs.FileSelector(path, recursive=True))
-    names = {i.path[len(path.rstrip("/")) + 1 :] for i in found if i.is_file}
+    names = {i.path[len(path) + 1 :] for i in found if i.is_file}
     base, mark, options = url.partition("?")
 
     def full(name: str) -> str:

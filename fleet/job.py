@@ -22,6 +22,7 @@ def start(address: str | None, workers: int | None, cpus: int) -> int:
         ray.init(address, runtime_env={"py_modules": [package]}, log_to_driver=False)
     else:
         ray.init(
+            "local",  # never one that happens to run here
             num_cpus=workers * cpus if workers else None,
             include_dashboard=False,
             log_to_driver=False,

@@ -19,6 +19,7 @@ from .events import Converter
 from .store import Store, fetch
 from .track import read_fixes, way_km
 
+LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
 
@@ -52,7 +53,7 @@ def replay(drive: Drive, settings: Settings) -> dict:
     name = f"events/date={date}/{drive.id}.parquet"
     store = Store.at(settings.out)
     store.write(name, converter.parquet(drive.id, events))
-    record = {
+    return {
         "drive": drive.id,
         "state": "done",
         "date": date,
@@ -66,7 +67,6 @@ def replay(drive: Drive, settings: Settings) -> dict:
         "signs": count_signs(events),
         "took_s": round(time.monotonic() - began, 3),
     }
-    return record
 
 
 def command(drive: Drive, video: Path, track: Path | None, settings: Settings) -> list[str]:
@@ -97,7 +97,7 @@ def run_tsedge(args: list[str], video: Path, timeout_s: float) -> bytes:
 
 def die_with_worker() -> None:
     """A worker that is killed must not leave its tsedge running beside the next attempt."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def count_signs(events: list[dict]) -> list[dict]:

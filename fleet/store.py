@@ -12,7 +12,8 @@ from pyarrow import fs
 def locate(url: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URL or a path, and the path in it."""
     if "://" in url:
-        return fs.FileSystem.from_uri(url)
+        system, path = fs.FileSystem.from_uri(url)
+        return system, path.rstrip("/")
     return fs.LocalFileSystem(), str(Path(url).absolute())
 
 
@@ -43,7 +44,7 @@ class Store:
     @classmethod
     def at(cls, url: str) -> "Store":
         system, path = locate(url)
-        return cls(system, path.rstrip("/"))
+        return cls(system, path)
 
     def write(self, name: str, data: bytes) -> None:
         """The whole file or none: a rename here, one upload in an object store."""

@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from fleet import schema
 from fleet.events import Converter
 from fleet.report import merge
 
-from .conftest import TSEDGE, fleet
+from .conftest import ROOT, TSEDGE, fleet
 
 PATIENCE_S = 300  # a loaded machine
 
@@ -150,6 +152,8 @@ def test_nothing_is_lost_by_a_killed_worker_a_flaky_disk_or_a_broken_file(place,
     assert ("DE", "speed_limit_50", 2) in signs and ("FR", "speed_limit_50", 2) in signs
     assert "corrupt" in (place.out / "report.md").read_text()
 
+    run_queries_of_the_docs(place.out)
+
     # A second call does nothing; asked to, it tries again just what failed.
     before = place.calls()
     assert place.run().returncode == 3 and place.calls() == before
@@ -160,15 +164,28 @@ def test_nothing_is_lost_by_a_killed_worker_a_flaky_disk_or_a_broken_file(place,
     assert records(place.out)["corrupt"]["state"] == "done"
 
 
+def run_queries_of_the_docs(out):
+    docs = (ROOT / "docs/fleet.md").read_text()
+    blocks = re.findall(r"```(sql|python)\n(.*?)```", docs, re.S)
+    assert {kind for kind, _ in blocks} == {"sql", "python"}
+    for kind, text in blocks:
+        text = text.replace("results/", f"{out}/")
+        if kind == "sql":
+            duckdb.sql(text.strip().rstrip(";")).fetchall()
+        else:
+            exec(text, {})
+
+
 def test_a_killed_job_goes_on_where_it_stopped(place):
     names = ["a", "b", "c", "d"]
     for name in names:
         place.add(name, "FR")
     job = place.run(start=True)
     wait_for(lambda: place.out.exists() and records(place.out), job)
+    workers = descendants(job.pid)
     job.kill()
     job.wait()
-    wait_for_end_of(place.drives)
+    wait_for_end_of(workers)  # they notice, and one may just end its drive
     done = set(records(place.out))
     before = place.calls()
     assert done and done != set(names)
@@ -183,19 +200,23 @@ def test_a_killed_job_goes_on_where_it_stopped(place):
     assert other.returncode == 1 and "take a new folder" in other.stderr
 
 
-def wait_for_end_of(folder):
+def descendants(pid):
+    found = [pid]
+    everyone = [int(f.name) for f in Path("/proc").glob("[0-9]*")]
+    parents = {}
+    for each in everyone:
+        with contextlib.suppress(OSError):
+            parents[each] = parent(each)
+    for above in found:
+        found += [each for each, its in parents.items() if its == above]
+    return found[1:]
+
+
+def wait_for_end_of(pids):
     end = time.monotonic() + PATIENCE_S
-    while any(str(folder) in words for words in command_lines()):
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in pids):
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def command_lines():
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield file.read_bytes().decode(errors="replace")
-        except OSError:
-            continue
 
 
 @pytest.fixture
@@ -226,6 +247,8 @@ def cluster(bucket, tmp_path):
     options = [f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
     options += ["--disable-usage-stats", f"--object-store-memory={80 << 20}"]
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    own = tempfile.mkdtemp(prefix="ray")  # short: sockets lie in it
+    bucket[1]["RAY_TMPDIR"] = own
     how |= {"cwd": tmp_path, "env": os.environ | bucket[1], "start_new_session": True}
     head = subprocess.Popen([*ray, *options], **how)
     wait_for(lambda: "started" in head.stdout.readline(), head)
@@ -236,6 +259,7 @@ def cluster(bucket, tmp_path):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(head.pid, signal.SIGKILL)
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def free_port():
@@ -251,7 +275,7 @@ def test_a_cluster_takes_drives_from_an_object_store_and_brings_results_there(
     for style, (video, gps) in recordings.items():
         client.upload_file(str(video), "fleet", f"in/{style}.mp4")
         client.upload_file(str(gps), "fleet", f"in/{style}.gpx")
-    args = ["run", f"s3://fleet/in?{options}", "--out", f"s3://fleet/out?{options}"]
+    args = ["run", f"s3://fleet/in/?{options}", "--out", f"s3://fleet/out?{options}"]
     args += ["--tsedge", TSEDGE, "--address", cluster]
     ended = fleet(*args, env=env)
     assert ended.returncode == 0, ended.stdout + ended.stderr
