@@ -9,6 +9,7 @@ CARGO ?= cargo
 TSEDGE := target/release/tsedge
 VENV := .venv-training
 PEERS := .venv-peers
+FLEET := .venv-fleet
 PY := $(VENV)/bin/python
 
 .PHONY: help
@@ -60,6 +61,19 @@ $(PEERS)/ready: tests/peers/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet -r tests/peers/requirements.txt
 	touch $@
 
+$(FLEET)/ready: fleet/requirements.txt fleet/requirements-test.txt
+	$(PYTHON) -m venv $(FLEET)
+	$(FLEET)/bin/python -m pip install --quiet -r fleet/requirements-test.txt
+	touch $@
+
+.PHONY: test-fleet
+test-fleet: build $(FLEET)/ready ## Run the tests of fleet/: many drives on Ray, with workers killed
+	$(FLEET)/bin/python -m pytest -q fleet/tests
+
+.PHONY: bench-fleet
+bench-fleet: build $(FLEET)/ready ## Cost per drive on Ray and beside one process: DRIVES=1000 WORKERS=2
+	$(FLEET)/bin/python -m fleet.bench $(TSEDGE) --drives $(or $(DRIVES),100) --workers $(or $(WORKERS),2)
+
 RECEIVER ?= target/can-receiver
 .PHONY: can-receiver
 can-receiver: ## Compile the example of a receiver of the CAN messages
@@ -94,8 +108,8 @@ lint: ## Format, clippy, ruff
 
 .PHONY: lint-python
 lint-python: $(VENV)/ready
-	$(PY) -m ruff check training bench scripts
-	$(PY) -m ruff format --check training bench scripts
+	$(PY) -m ruff check training bench scripts fleet
+	$(PY) -m ruff format --check training bench scripts fleet
 
 .PHONY: deny
 deny: ## Licences and sources of dependencies
