@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::frame::Frame;
 use crate::source::camera::{Camera, Shot};
-use crate::source::{FrameSource, Next};
+use crate::source::{Damage, FrameSource, Next, SourceError, SourceInfo};
 use crate::units::Timestamp;
 
 /// Opens a recording once more.
@@ -57,7 +57,12 @@ impl PlayedFile {
     fn restart(&mut self) -> bool {
         // An empty recording would be started over for ever.
         let empty = self.next_index <= self.frames_before;
-        let Some(source) = self.again.as_ref().filter(|_| !empty).and_then(|a| a()) else {
+        let Some(again) = self.again.as_ref().filter(|_| !empty) else {
+            return false;
+        };
+        // The old decoder goes before the new one comes: side by side they would leave holes in memory.
+        self.source = Box::new(Over(self.source.info().clone(), Damage::default()));
+        let Some(source) = again() else {
             return false;
         };
         self.source = source;
@@ -88,6 +93,23 @@ impl PlayedFile {
         self.next_index = frame.index + 1;
         self.last = frame.time;
         Shot::Frame
+    }
+}
+
+/// A recording that was played.
+struct Over(SourceInfo, Damage);
+
+impl FrameSource for Over {
+    fn info(&self) -> &SourceInfo {
+        &self.0
+    }
+
+    fn next_frame(&mut self, _: &mut Frame) -> Result<Next, SourceError> {
+        Ok(Next::End)
+    }
+
+    fn damage(&self) -> &Damage {
+        &self.1
     }
 }
 
