@@ -47,6 +47,10 @@ test: setup ## Run the tests; needs nothing but this checkout
 test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
 	$(CARGO) test --locked --features ffmpeg --test integration -- source_
 
+.PHONY: test-gstreamer
+test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
+	$(CARGO) test --locked --features gstreamer --test integration -- source_gstreamer
+
 .PHONY: test-system
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration

@@ -1,6 +1,7 @@
 //! Which time it is. Decisions ask an injected clock, never the system's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::units::Timestamp;
 
@@ -36,6 +37,25 @@ impl Manual {
 impl Clock for Manual {
     fn now(&self) -> Timestamp {
         Timestamp::from_nanos(self.0.load(Ordering::Acquire))
+    }
+}
+
+/// Measures how long parts of a step take; nothing is decided by it.
+#[derive(Debug)]
+pub struct Lap(Instant);
+
+impl Lap {
+    /// Begins now.
+    #[allow(clippy::disallowed_methods)]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Adds the time since the last call to `total`, and begins anew.
+    #[allow(clippy::disallowed_methods)]
+    pub fn add_to(&mut self, total: &mut Duration) {
+        let now = Instant::now();
+        *total += now - std::mem::replace(&mut self.0, now);
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`ConfigFile`] is syntax only: unknown keys are errors with line and column. [`Plan::resolve`] joins it
 //! with the command line, reads the model cards and checks that everything exists and fits together.
 
+mod board;
 mod camera;
 mod live;
 mod mqtt;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+pub use board::BoardClass;
 pub use camera::{CameraConfig, NamedCamera, check_name};
 pub use live::{CanConfig, CollectConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig};
 pub use mqtt::MqttConfig;
@@ -23,7 +25,7 @@ pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
 use crate::detect::{DetectPlan, View};
 use crate::model::card::Kind;
-use crate::model::{Card, Provider};
+use crate::model::{Card, EngineStore, Precision, Provider, Providers, Unprepared};
 use crate::pipeline::RecognitionPlan;
 use crate::region::sign::{Signatures, Trust};
 use crate::region::{LocatePlan, PackStore};
@@ -82,10 +84,29 @@ pub struct ConfigFile {
 pub struct RuntimeConfig {
     /// The shared library; else the usual folders are searched.
     pub onnxruntime: Option<PathBuf>,
-    /// Execution providers in the order to try; `cpu` alone by default.
+    /// The class of board whose defaults are taken; told from the device tree by default.
+    pub board: Option<BoardClass>,
+    /// Execution providers in the order to try; the board's by default.
     pub providers: Option<Vec<Provider>>,
-    /// Frames looked at side by side; the number of processors by default.
+    /// Frames looked at side by side in a replay, threads inside the detector live; the board's by default.
     pub threads: Option<usize>,
+    /// Engines of TensorRT.
+    pub tensorrt: TensorRtConfig,
+}
+
+/// `[runtime.tensorrt]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TensorRtConfig {
+    /// Folder of the engines that `tsedge models prepare` builds; `/var/cache/tsedge/engines` by default.
+    pub engines: Option<PathBuf>,
+    /// `fp32`, `fp16` (the default) or `int8`.
+    pub precision: Option<Precision>,
+    /// Folder of calibration tables `NAME.flatbuffers`, for `int8`.
+    pub int8_calibration: Option<PathBuf>,
+    /// Without an engine for this machine: `refuse` to start, or `fall_back` to the next provider. By default
+    /// `refuse` where `providers` are given, else `fall_back`.
+    pub unprepared: Option<Unprepared>,
 }
 
 /// `[models]`
@@ -191,6 +212,7 @@ impl ConfigFile {
             }
         }
         put(&mut self.runtime.onnxruntime, other.runtime.onnxruntime);
+        put(&mut self.runtime.board, other.runtime.board);
         put(&mut self.runtime.providers, other.runtime.providers);
         put(&mut self.runtime.threads, other.runtime.threads);
         put(&mut self.models.folder, other.models.folder);
@@ -234,8 +256,10 @@ impl ConfigFile {
 pub struct Plan {
     /// The shared library that was asked for by name.
     pub onnxruntime: Option<PathBuf>,
+    /// The class of board whose defaults were taken.
+    pub board: BoardClass,
     /// Providers in the order to try.
-    pub providers: Vec<Provider>,
+    pub providers: Providers,
     /// Frames looked at side by side.
     pub threads: usize,
     /// The detector's card.
@@ -292,12 +316,10 @@ impl Plan {
         let keys = config.packs.public_keys.clone().unwrap_or_default();
         let trust = Trust::new(config.packs.signatures.unwrap_or_default(), &keys)
             .context("packs.public_keys")?;
-        let providers = (config.runtime.providers.clone()).unwrap_or_else(|| vec![Provider::Cpu]);
-        if providers.is_empty() {
-            bail!("runtime.providers is empty: name at least `cpu`");
-        }
+        let board = config.runtime.board.unwrap_or_else(BoardClass::here);
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = config.runtime.threads.unwrap_or_else(processors);
+        let own = || board.threads(processors());
+        let threads = config.runtime.threads.unwrap_or_else(own);
         if !(1..=64).contains(&threads) {
             bail!("runtime.threads is {threads}, expected 1 to 64");
         }
@@ -311,7 +333,8 @@ impl Plan {
         encode.min_side_px = config.recognise.min_side_px.unwrap_or(encode.min_side_px);
         Ok(Self {
             onnxruntime: config.runtime.onnxruntime.clone(),
-            providers,
+            board,
+            providers: providers(&config.runtime, board)?,
             threads,
             detector,
             encoder,
@@ -325,6 +348,34 @@ impl Plan {
             borders: config.region.borders()?,
         })
     }
+}
+
+/// Those asked for, else the board's.
+fn providers(config: &RuntimeConfig, board: BoardClass) -> anyhow::Result<Providers> {
+    let given = config.providers.as_ref();
+    if given.is_some_and(Vec::is_empty) {
+        bail!("runtime.providers is empty: name at least `cpu`");
+    }
+    let (own, tensorrt) = (EngineStore::default(), &config.tensorrt);
+    if let Some(tables) = &tensorrt.int8_calibration
+        && !tables.is_dir()
+    {
+        let tables = tables.display();
+        bail!("runtime.tensorrt.int8_calibration: {tables} is not a folder");
+    }
+    Ok(Providers {
+        order: given.cloned().unwrap_or_else(|| board.providers()),
+        engines: EngineStore {
+            folder: tensorrt.engines.clone().unwrap_or(own.folder),
+            precision: tensorrt.precision.unwrap_or_default(),
+            calibration: tensorrt.int8_calibration.clone(),
+        },
+        // Who names a provider means it; a default must not keep a unit from starting.
+        unprepared: tensorrt.unprepared.unwrap_or(match given {
+            Some(_) => Unprepared::Refuse,
+            None => Unprepared::FallBack,
+        }),
+    })
 }
 
 fn lens(config: &LensConfig) -> anyhow::Result<Lens> {
@@ -481,6 +532,28 @@ mod tests {
     }
 
     #[test]
+    fn a_boards_defaults_give_way_to_the_configuration() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let resolve = |text: &str| {
+            let mut config = ConfigFile::parse(text).unwrap();
+            config.models.folder = Some(models.clone());
+            Plan::resolve(&config).unwrap()
+        };
+        let plan = resolve("[runtime]\nboard = 'jetson-orin'");
+        assert_eq!(plan.providers.order, [Provider::TensorRt, Provider::Cpu]);
+        assert_eq!(plan.providers.unprepared, Unprepared::FallBack);
+        let plan = resolve("[runtime]\nboard = 'jetson-orin'\nproviders = ['tensorrt']");
+        assert_eq!(plan.providers.unprepared, Unprepared::Refuse);
+        let plan = resolve(
+            "[runtime]\nboard = 'raspberry-pi-5'\nthreads = 4\n[runtime.tensorrt]\nengines = '/e'\nprecision = 'fp32'",
+        );
+        assert_eq!(plan.providers.order, [Provider::Cpu]);
+        assert_eq!(plan.threads, 4);
+        assert_eq!(plan.providers.engines.folder, Path::new("/e"));
+        assert_eq!(plan.providers.engines.precision, Precision::Fp32);
+    }
+
+    #[test]
     fn the_shipped_models_resolve_and_bad_values_are_named() {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let resolve = |text: &str| {
@@ -515,6 +588,10 @@ mod tests {
             ),
             ("[runtime]\nthreads = 0", "runtime.threads is 0"),
             ("[runtime]\nproviders = []", "runtime.providers is empty"),
+            (
+                "[runtime.tensorrt]\nint8_calibration = 'none'",
+                "int8_calibration: none is not a folder",
+            ),
             ("[detect]\nband = [0.8, 0.2]", "detect.band is [0.8, 0.2]"),
             ("[detect]\nviews = []", "detect.views has 0 views"),
             (

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod health;
+pub mod machine;
 pub mod retry;
 pub mod units;
 

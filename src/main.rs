@@ -15,10 +15,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(cmd::bench::Args),
     Cameras(cmd::cameras::Args),
     Check(cmd::check::Args),
     Collect(cmd::collect::Args),
     Adapt(cmd::adapt::Args),
+    Models(cmd::models::Args),
     Region(cmd::region::Args),
     Replay(Box<cmd::replay::Args>),
     Run(cmd::run::Args),
@@ -32,10 +34,12 @@ fn main() -> ExitCode {
         .format_target(false)
         .init();
     let outcome = match cli.command {
+        Command::Bench(args) => cmd::bench::run(&args),
         Command::Cameras(args) => cmd::cameras::run(&args),
         Command::Check(args) => cmd::check::run(&args),
         Command::Collect(args) => cmd::collect::run(&args),
         Command::Adapt(args) => cmd::adapt::run(&args),
+        Command::Models(args) => cmd::models::run(&args),
         Command::Region(args) => cmd::region::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),
         Command::Run(args) => cmd::run::run(&args),

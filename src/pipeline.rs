@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::advise::{Advisor, Seen, SpeedLimit, plate_place};
+use crate::clock::Lap;
 use crate::detect::{Detection, Detections, Detector};
 use crate::event::{
     AdviceState, Event, Family, FrameView, Naming, Placement, RegionEvent, Renamed, SignEvent,
@@ -101,6 +102,17 @@ struct Eye {
     frame_px: (u32, u32),
 }
 
+/// Time spent in the parts of a step, for who measures it; the encoder's network is told apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepTimes {
+    /// Boxes tied to tracks.
+    pub track: Duration,
+    /// Crops made of the frame.
+    pub crop: Duration,
+    /// Embeddings compared with the region's bank.
+    pub matching: Duration,
+}
+
 /// Everything after the detector; see the module.
 pub struct Recognition {
     plan: RecognitionPlan,
@@ -114,6 +126,7 @@ pub struct Recognition {
     latest: Timestamp,
     events: Vec<Event>,
     views: Vec<TrackView>,
+    times: StepTimes,
 }
 
 impl Recognition {
@@ -134,6 +147,7 @@ impl Recognition {
             latest: Timestamp::ZERO,
             events: Vec::with_capacity(4 * MAX_TRACKS),
             views: Vec::with_capacity(MAX_TRACKS),
+            times: StepTimes::default(),
         }
         .seen_from(vec![viewpoint])
     }
@@ -174,6 +188,11 @@ impl Recognition {
     /// Time spent in the encoder's network since the last call.
     pub fn take_encode_time(&mut self) -> Duration {
         self.encoder.take_run_time()
+    }
+
+    /// Time spent in the parts of steps since the last call.
+    pub fn take_step_times(&mut self) -> StepTimes {
+        std::mem::take(&mut self.times)
     }
 
     /// Puts a bank in place before the first frame.
@@ -305,7 +324,9 @@ impl Recognition {
         self.latest = self.latest.max(frame.time);
         let eye = &mut self.eyes[camera];
         eye.frame_px = (frame.width_px(), frame.height_px());
+        let mut lap = Lap::start();
         eye.tracker.update(frame.time, eye.frame_px, detections);
+        lap.add_to(&mut self.times.track);
         self.end_lost(camera, now);
         self.encode(camera, frame)?;
         self.look_below(camera, frame)?;
@@ -354,11 +375,15 @@ impl Recognition {
             let Some(detection) = track.detection else {
                 continue;
             };
+            let mut lap = Lap::start();
             self.encoder.prepare(frame, detection.bbox);
+            lap.add_to(&mut self.times.crop);
             let embedding = self.encoder.infer()?;
+            let mut lap = Lap::start();
             let weight = quality(side_px, detection.score);
             let evidence = &mut eye.evidence[slot];
             let verdict = evidence.add(embedding, weight, side_px, &self.bank, &self.plan.confirm);
+            lap.add_to(&mut self.times.matching);
             if verdict == Verdict::Confirmed {
                 let now = (frame.time, frame.index);
                 let sign = sign_event(now, track, evidence, self.region, seen_by);
@@ -400,11 +425,15 @@ impl Recognition {
             }
         }
         if let Some((track, below)) = chosen {
+            let mut lap = Lap::start();
             self.encoder.prepare(frame, below);
+            lap.add_to(&mut self.times.crop);
             let embedding = self.encoder.infer()?;
+            let mut lap = Lap::start();
             let found = self
                 .bank
                 .classify(ndarray::ArrayView1::from(embedding), 0.0);
+            lap.add_to(&mut self.times.matching);
             // Post, leaves and sky are surely none; a plate is like no class of the pack.
             let bare = (found.top.iter())
                 .any(|c| c.class.family == Family::Background && c.probability >= NOTHING_BELOW);

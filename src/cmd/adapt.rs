@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use super::Outcome;
 use crate::config;
 use crate::model::card::Kind;
-use crate::model::{Card, OnnxRuntime, Provider};
+use crate::model::{Card, OnnxRuntime, Providers};
 use crate::recognise::Encoder;
 use crate::region::Pack;
 use crate::region::adapt::crops::{self, Sample};
@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     );
 
     let runtime = OnnxRuntime::load(args.onnxruntime.as_deref())?;
-    let mut encoder = Encoder::load(&runtime, &card, &[Provider::Cpu], 1)?;
+    let mut encoder = Encoder::load(&runtime, &card, &Providers::cpu(), 1)?;
     let mut encoded = |source: &PathBuf| -> anyhow::Result<Vec<Sample>> {
         let list = crops::list(source, args.track_until.as_deref())?;
         crops::encode(list, &mut encoder, margin, |_| {})

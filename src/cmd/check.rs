@@ -97,6 +97,12 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
     let Some(plan) = found.step(words, Plan::resolve(config)) else {
         return;
     };
+    let (class, threads) = (plan.board, plan.threads);
+    let board = format!(
+        "board class {class}: providers {}, {threads} threads",
+        plan.providers
+    );
+    found.good.push(board);
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref()).map_err(Into::into);
     let words = |runtime: &OnnxRuntime| format!("ONNX Runtime {}", runtime.path().display());
     let runtime = found.step(words, runtime);
@@ -140,6 +146,7 @@ fn check_camera(name: Option<Arc<str>>, camera: &CameraConfig, found: &mut Findi
     let words = |plan: &CameraPlan| match plan {
         CameraPlan::V4l2(plan) => format!("{section} {}", plan.device.display()),
         CameraPlan::Rtsp(plan) => format!("{section} {}", plan.url()),
+        CameraPlan::Gst(plan) => format!("{section} {}", plan.pipeline()),
     };
     let plan = (camera.viewpoint(name, Lens::default()))
         .and_then(|_| camera.share())
@@ -149,6 +156,8 @@ fn check_camera(name: Option<Arc<str>>, camera: &CameraConfig, found: &mut Findi
         CameraPlan::V4l2(plan) => (!v4l2::is_camera(&plan.device))
             .then(|| format!("{}: no camera there yet", plan.device.display())),
         CameraPlan::Rtsp(plan) => RtspCamera::obstacle(plan),
+        // Its words and elements were checked; devices open with the unit.
+        CameraPlan::Gst(_) => None,
     });
     found.warnings.extend(absent);
 }

@@ -11,9 +11,11 @@ macro_rules! say {
 }
 
 pub mod adapt;
+pub mod bench;
 pub mod cameras;
 pub mod check;
 pub mod collect;
+pub mod models;
 pub mod region;
 pub mod replay;
 pub mod run;

@@ -319,7 +319,6 @@ fn outputs(args: &Args, bar: &ProgressBar) -> anyhow::Result<Vec<Box<dyn Output>
 
 fn print_start(source: &dyn FrameSource, plan: &Plan, runtime: &OnnxRuntime, encoder: &Encoder) {
     let info = source.info();
-    let asked: Vec<String> = plan.providers.iter().map(ToString::to_string).collect();
     eprintln!(
         "{}: {}, {}x{}",
         info.path.display(),
@@ -332,7 +331,7 @@ fn print_start(source: &dyn FrameSource, plan: &Plan, runtime: &OnnxRuntime, enc
         plan.detector.spec.name,
         plan.encoder.spec.name,
         encoder.model().provider(),
-        asked.join(", "),
+        plan.providers,
         plan.threads,
         runtime.path().display()
     );

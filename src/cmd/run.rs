@@ -34,11 +34,11 @@ use crate::runtime::live::{LiveCamera, LiveJob, LiveResult, Shared, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
 use crate::source::camera::Camera;
-use crate::source::{self, OpenOptions};
+use crate::source::{self, OpenOptions, gst};
 use crate::units::RegionCode;
 
 /// The detector's picture under overload, by its full size.
-const SMALLER_PICTURE: f64 = 0.6;
+pub(super) const SMALLER_PICTURE: f64 = 0.6;
 
 /// What is wrong with `[can.ids]` when they are refused.
 pub(super) const CAN_IDS: &str =
@@ -304,7 +304,9 @@ fn eyes(
 /// One file, or several with the names of the cameras that they stand in for.
 fn recordings(replay: &[String]) -> anyhow::Result<Vec<(Option<Arc<str>>, PathBuf)>> {
     if let [file] = replay
-        && (!file.contains('=') || Path::new(file).exists())
+        && (!file.contains('=')
+            || Path::new(file).exists()
+            || gst::pipeline_of(Path::new(file)).is_some())
     {
         return Ok(vec![(None, file.into())]);
     }

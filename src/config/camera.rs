@@ -11,6 +11,7 @@ use super::ConfigFile;
 use super::secret::secret;
 use crate::pipeline::Viewpoint;
 use crate::source::camera::CameraPlan;
+use crate::source::gst::GstPlan;
 use crate::source::rtsp::RtspPlan;
 use crate::source::v4l2::V4l2Plan;
 use crate::track::Lens;
@@ -18,7 +19,7 @@ use crate::track::Lens;
 /// More than any vehicle has for its signs.
 const MAX_CAMERAS: usize = 8;
 
-/// `[camera]` or `[cameras.NAME]`: a device or a URL, and where it looks.
+/// `[camera]` or `[cameras.NAME]`: a device, a URL or a pipeline, and where it looks.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraConfig {
@@ -26,13 +27,15 @@ pub struct CameraConfig {
     pub device: Option<PathBuf>,
     /// A network camera, e.g. `rtsp://192.168.1.20:554/stream1`.
     pub url: Option<String>,
+    /// A pipeline of GStreamer up to raw video, e.g. `nvarguscamerasrc ! nvvidconv ! video/x-raw,format=NV12`.
+    pub pipeline: Option<String>,
     /// The network camera's user.
     pub user: Option<String>,
     /// A file whose first line is the user's password.
     pub password_file: Option<PathBuf>,
     /// Four letters: `YUYV`, `UYVY`, `NV12`, `YU12`, `MJPG` or `GREY`; else the best on offer.
     pub format: Option<String>,
-    /// Width and height; a network camera sends what it is set to.
+    /// Width and height; a network camera and a pipeline send what they are set to.
     #[serde(default = "default_size")]
     pub size_px: [u32; 2],
     /// Frames a second; the camera's choice by default.
@@ -124,12 +127,26 @@ impl CameraConfig {
             (64..=8192).contains(&width) && (64..=8192).contains(&height),
             "size_px: {width}x{height} is not between 64 and 8192"
         );
-        match (&self.device, &self.url) {
-            (Some(_), Some(_)) => bail!("device and url: give one of them"),
-            (None, None) => bail!("has neither device nor url"),
-            (Some(device), None) => self.device(device.clone()).map(CameraPlan::V4l2),
-            (None, Some(url)) => self.stream(url).map(CameraPlan::Rtsp),
+        match (&self.device, &self.url, &self.pipeline) {
+            (None, None, None) => bail!("has neither device nor url nor pipeline"),
+            (Some(device), None, None) => self.device(device.clone()).map(CameraPlan::V4l2),
+            (None, Some(url), None) => self.stream(url).map(CameraPlan::Rtsp),
+            (None, None, Some(pipeline)) => self.pipeline(pipeline).map(CameraPlan::Gst),
+            _ => bail!("device, url and pipeline: give one of them"),
         }
+    }
+
+    fn pipeline(&self, pipeline: &str) -> anyhow::Result<GstPlan> {
+        ensure!(
+            self.user.is_none() && self.password_file.is_none(),
+            "user and password_file go with url, not with pipeline"
+        );
+        ensure!(
+            self.format.is_none() && self.rate_hz.is_none() && self.controls.is_empty(),
+            "format, rate_hz and controls go with device: a pipeline says them itself"
+        );
+        GstPlan::new(pipeline, self.size_px.into())
+            .map_err(|words| anyhow::anyhow!("pipeline `{pipeline}`: {words}"))
     }
 
     fn device(&self, device: PathBuf) -> anyhow::Result<V4l2Plan> {
@@ -189,6 +206,9 @@ mod tests {
         assert!(refused("").contains("neither"));
         assert!(refused("device = '/dev/video0'\nurl = 'rtsp://a/b'").contains("one of them"));
         assert!(refused("device = '/dev/video0'\nuser = 'x'").contains("go with url"));
+        assert!(refused("device = '/dev/video0'\npipeline = 'x'").contains("one of them"));
+        assert!(refused("pipeline = 'x'\nrate_hz = 30").contains("says them itself"));
+        assert!(refused("pipeline = 'no_such_element'").contains("pipeline `no_such_element`: "));
         assert!(refused("url = 'rtsp://a/b'\nrate_hz = 30").contains("its own pages"));
         assert!(refused("url = 'rtsp://a/b'\nuser = 'x'").contains("go together"));
         assert!(refused("url = 'http://a/b'").contains("rtsp://host"));

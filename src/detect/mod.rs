@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::frame::Frame;
 use crate::frame::resample::{Chroma, Resampler, Target};
-use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider};
+use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider, Providers};
 use crate::units::BoxPx;
 
 pub use budget::{ladder, within_budget};
@@ -34,6 +34,17 @@ pub struct View {
     pub band: (f32, f32),
 }
 
+impl View {
+    fn input_px(&self, card: &Card, frame_px: (u32, u32)) -> (usize, usize) {
+        // Checked when the card was read.
+        let multiple = card.spec.input.multiple_of_px.unwrap_or(32);
+        let band_height = f64::from(frame_px.1) * f64::from(self.band.1 - self.band.0);
+        let scale = (self.long_side_px as f64 / f64::from(frame_px.0).max(band_height)).min(1.0);
+        let fit = |px: f64| (((px * scale).round() as usize).max(1)).next_multiple_of(multiple);
+        (fit(f64::from(frame_px.0)), fit(band_height))
+    }
+}
+
 /// How frames are put before the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectPlan {
@@ -46,6 +57,12 @@ pub struct DetectPlan {
 }
 
 impl DetectPlan {
+    /// Width and height of the model's input for each view of frames of `frame_px` (width, height).
+    pub fn inputs_px(&self, card: &Card, frame_px: (u32, u32)) -> Vec<(usize, usize)> {
+        let views = self.views.iter();
+        views.map(|view| view.input_px(card, frame_px)).collect()
+    }
+
     /// The same views, each smaller by `factor`.
     pub fn scaled(&self, factor: f64) -> Self {
         let mut plan = self.clone();
@@ -101,7 +118,7 @@ impl Detector {
     pub fn load(
         runtime: &OnnxRuntime,
         card: &Card,
-        providers: &[Provider],
+        providers: &Providers,
         threads: usize,
         plan: &DetectPlan,
         frame_px: (u32, u32),
@@ -220,17 +237,12 @@ impl Look {
     fn load(
         runtime: &OnnxRuntime,
         card: &Card,
-        providers: &[Provider],
+        providers: &Providers,
         threads: usize,
         view: View,
         frame_px: (u32, u32),
     ) -> Result<Self, ModelError> {
-        // Checked when the card was read.
-        let multiple = card.spec.input.multiple_of_px.unwrap_or(32);
-        let band_height = f64::from(frame_px.1) * f64::from(view.band.1 - view.band.0);
-        let scale = (view.long_side_px as f64 / f64::from(frame_px.0).max(band_height)).min(1.0);
-        let fit = |px: f64| (((px * scale).round() as usize).max(1)).next_multiple_of(multiple);
-        let (width, height) = (fit(f64::from(frame_px.0)), fit(band_height));
+        let (width, height) = view.input_px(card, frame_px);
         let levels: Vec<decode::Level> = (card.spec.outputs.iter())
             .map(|o| decode::Level {
                 stride_px: o.stride_px,

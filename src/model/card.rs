@@ -254,3 +254,16 @@ fn check_spec(path: &Path, spec: &Spec, kind: Kind) -> Result<(), CardError> {
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+/// SHA-256 of a file of any size.
+pub fn file_sha256(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut sum = Sha256::new();
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match std::io::Read::read(&mut file, &mut part)? {
+            0 => return Ok(hex(&sum.finalize())),
+            n => sum.update(&part[..n]),
+        }
+    }
+}

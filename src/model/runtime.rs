@@ -15,6 +15,7 @@ static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
 pub struct OnnxRuntime {
     environment: ort::environment::Environment,
     path: PathBuf,
+    version: String,
     workers: Option<Workers>,
 }
 
@@ -98,6 +99,7 @@ impl OnnxRuntime {
             .map_err(|e| unusable(e.to_string()))?;
         let runtime = Self {
             environment,
+            version: version(&absolute).unwrap_or_else(|| "of unknown version".to_owned()),
             path: absolute,
             workers: None,
         };
@@ -120,8 +122,28 @@ impl OnnxRuntime {
         &self.path
     }
 
+    /// Its version, e.g. `1.32.0`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     pub(super) fn environment(&self) -> &ort::environment::Environment {
         &self.environment
+    }
+}
+
+/// What the library says of itself; `ort` checks it, and keeps it to itself.
+#[allow(unsafe_code)]
+fn version(path: &Path) -> Option<String> {
+    // SAFETY: `ort` has loaded the same library, so that this only counts one more user of it; the function and
+    // its result are ONNX Runtime's stable interface: a static table, and a static text.
+    unsafe {
+        let library = libloading::Library::new(path).ok()?;
+        let get: libloading::Symbol<'_, unsafe extern "C" fn() -> *const ort::sys::OrtApiBase> =
+            library.get(b"OrtGetApiBase\0").ok()?;
+        let text = ((*get()).GetVersionString)();
+        let text = std::ffi::CStr::from_ptr(text);
+        text.to_str().ok().map(str::to_owned)
     }
 }
 

@@ -3,66 +3,23 @@
 //! Takes a picture written into [`Model::input`], gives [`Model::output`]. On the CPU a run allocates
 //! nothing on the Rust heap. Threads that run one model share its session. Refuses a model whose graph is not what its card says.
 
-use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ort::AsPointer;
-use ort::ep::ExecutionProviderDispatch;
+use ort::ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProviderDispatch};
 use ort::memory::Allocator;
 use ort::session::IoBinding;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::{Tensor, TensorElementType, ValueType};
-use serde::{Deserialize, Serialize};
 
 use super::card::{Card, CardError};
+use super::engine::{EngineError, EngineKey, Snapshot};
+use super::gpu::Gpu;
+use super::provider::{Provider, Providers, Unprepared};
 use super::runtime::OnnxRuntime;
-
-/// An ONNX execution provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Provider {
-    /// NVIDIA TensorRT.
-    TensorRt,
-    /// NVIDIA CUDA.
-    Cuda,
-    /// The processor.
-    Cpu,
-}
-
-impl fmt::Display for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TensorRt => "TensorRT",
-            Self::Cuda => "CUDA",
-            Self::Cpu => "CPU",
-        })
-    }
-}
-
-impl std::str::FromStr for Provider {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.to_ascii_lowercase().as_str() {
-            "tensorrt" => Ok(Self::TensorRt),
-            "cuda" => Ok(Self::Cuda),
-            "cpu" => Ok(Self::Cpu),
-            other => Err(format!("`{other}` is not one of tensorrt, cuda, cpu")),
-        }
-    }
-}
-
-impl Provider {
-    fn dispatch(self) -> Option<ExecutionProviderDispatch> {
-        match self {
-            Self::TensorRt => Some(ort::ep::TensorRT::default().build().error_on_failure()),
-            Self::Cuda => Some(ort::ep::CUDA::default().build().error_on_failure()),
-            Self::Cpu => None,
-        }
-    }
-}
 
 /// Why a model cannot be loaded or run.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +47,9 @@ pub enum ModelError {
         /// Each with its reason.
         tried: String,
     },
+    /// TensorRT was asked for, and its engine was not prepared.
+    #[error("TensorRT: {0}")]
+    Engine(#[from] EngineError),
     /// ONNX Runtime failed.
     #[error("{model}: {source}")]
     Runtime {
@@ -121,7 +81,7 @@ impl Model {
     pub fn load(
         runtime: &OnnxRuntime,
         card: &Card,
-        wanted: &[Provider],
+        wanted: &Providers,
         threads: usize,
         (height_px, width_px): (usize, usize),
         outputs: &[(String, Vec<i64>)],
@@ -129,7 +89,14 @@ impl Model {
         let name = card.spec.name.clone();
         let bytes = card.model_bytes()?;
         let size = (height_px as i64, width_px as i64);
-        let (session, provider) = open(runtime, &name, &bytes, wanted, threads, size)?;
+        let to_open = ToOpen {
+            runtime,
+            card,
+            bytes: &bytes,
+            threads,
+            size,
+        };
+        let (session, provider) = to_open.first_of(wanted)?;
         let shape = [1, 3, size.0, size.1];
         check_graph(&name, &session, &card.spec.input.name, &shape, outputs)?;
         Self::bind(
@@ -256,37 +223,123 @@ impl Model {
     }
 }
 
-/// Opens a session on the first provider that can be had, and says which were refused and why.
-fn open(
-    runtime: &OnnxRuntime,
-    model: &str,
-    bytes: &[u8],
-    wanted: &[Provider],
+/// A model about to be opened.
+struct ToOpen<'a> {
+    runtime: &'a OnnxRuntime,
+    card: &'a Card,
+    bytes: &'a [u8],
     threads: usize,
     size: (i64, i64),
-) -> Result<(Session, Provider), ModelError> {
-    let mut tried = Vec::new();
-    for provider in wanted {
-        let session = builder(runtime, threads, size).and_then(|mut builder| {
-            if let Some(dispatch) = provider.dispatch() {
-                dispatch.register(&mut builder)?;
-            }
-            builder.commit_from_memory(bytes)
-        });
-        match session {
-            Ok(session) => {
-                if !tried.is_empty() {
-                    log::warn!("{model}: runs on {provider}; refused: {}", tried.join("; "));
+}
+
+impl ToOpen<'_> {
+    /// Opens a session on the first provider that can be had, and says which were refused and why.
+    fn first_of(&self, wanted: &Providers) -> Result<(Session, Provider), ModelError> {
+        let model = &self.card.spec.name;
+        let mut tried = Vec::new();
+        for provider in &wanted.order {
+            let session = match provider {
+                Provider::TensorRt => match self.on_prepared_engine(wanted)? {
+                    Ok(session) => Ok(session),
+                    Err(why) => Err(why),
+                },
+                Provider::Cuda => {
+                    let cuda = ort::ep::CUDA::default().build().error_on_failure();
+                    self.on(&[cuda]).map_err(|e| e.to_string())
                 }
-                return Ok((session, *provider));
+                Provider::Cpu => self.on(&[]).map_err(|e| e.to_string()),
+            };
+            match session {
+                Ok(session) => {
+                    if !tried.is_empty() {
+                        log::warn!("{model}: runs on {provider}; refused: {}", tried.join("; "));
+                    }
+                    return Ok((session, *provider));
+                }
+                Err(why) => tried.push(format!("{provider}: {why}")),
             }
-            Err(error) => tried.push(format!("{provider}: {error}")),
         }
+        Err(ModelError::NoProvider {
+            model: model.clone(),
+            tried: tried.join("; "),
+        })
     }
-    Err(ModelError::NoProvider {
-        model: model.to_owned(),
-        tried: tried.join("; "),
+
+    /// On TensorRT with an engine that was prepared: one is never built here. The inner error is why another
+    /// provider is tried.
+    fn on_prepared_engine(
+        &self,
+        wanted: &Providers,
+    ) -> Result<Result<Session, String>, ModelError> {
+        let gpu = match Gpu::find() {
+            Ok(gpu) => gpu,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
+        let store = &wanted.engines;
+        let size = (self.size.0 as usize, self.size.1 as usize);
+        let ready = (store.key(self.card, size, &gpu, self.runtime.version()))
+            .and_then(|key| Ok((store.ready(&key)?, key)));
+        let (folder, key) = match ready {
+            Ok(ready) => ready,
+            Err(e) if wanted.unprepared == Unprepared::FallBack => return Ok(Err(e.to_string())),
+            Err(e) => return Err(e.into()),
+        };
+        let before = Snapshot::of(&folder);
+        let table = store.calibration_table(self.card);
+        let session = self.on(&tensorrt(&key, &folder, table.as_deref()));
+        if session.is_ok() {
+            before.unchanged(&folder)?;
+        }
+        Ok(session.map_err(|e| e.to_string()))
+    }
+
+    fn on(&self, providers: &[ExecutionProviderDispatch]) -> ort::Result<Session> {
+        let mut builder = builder(self.runtime, self.threads, self.size)?;
+        if !providers.is_empty() {
+            builder = builder.with_execution_providers(providers)?;
+        }
+        builder.commit_from_memory(self.bytes)
+    }
+}
+
+/// Builds the engine of a model at an input size and lets ONNX Runtime write it to `folder`: takes minutes.
+pub fn build_engine(
+    runtime: &OnnxRuntime,
+    card: &Card,
+    key: &EngineKey,
+    folder: &Path,
+    calibration: Option<&Path>,
+) -> Result<(), ModelError> {
+    let bytes = card.model_bytes()?;
+    let [_, _, height, width] = key.shape.map(i64::from);
+    let to_open = ToOpen {
+        runtime,
+        card,
+        bytes: &bytes,
+        threads: 1,
+        size: (height, width),
+    };
+    let session = to_open.on(&tensorrt(key, folder, calibration));
+    session.map(drop).map_err(|source| ModelError::Runtime {
+        model: card.spec.name.clone(),
+        source,
     })
+}
+
+/// TensorRT, and CUDA for what it leaves.
+fn tensorrt(
+    key: &EngineKey,
+    folder: &Path,
+    calibration: Option<&Path>,
+) -> [ExecutionProviderDispatch; 2] {
+    let options = key.options(folder, calibration);
+    let tensorrt = (options.into_iter()).fold(ort::ep::TensorRT::default(), |ep, (name, value)| {
+        ep.with_arbitrary_config(name, value)
+    });
+    [
+        tensorrt.build().error_on_failure(),
+        ort::ep::CUDA::default().build().error_on_failure(),
+    ]
 }
 
 fn builder(

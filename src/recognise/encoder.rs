@@ -2,7 +2,7 @@
 
 use crate::frame::Frame;
 use crate::frame::resample::{Chroma, Resampler, Target};
-use crate::model::{Card, Model, ModelError, OnnxRuntime, Provider};
+use crate::model::{Card, Model, ModelError, OnnxRuntime, Providers};
 use crate::units::BoxPx;
 
 /// Whatever ONNX the card describes, from a small net to the full CLIP tower.
@@ -20,7 +20,7 @@ impl Encoder {
     pub fn load(
         runtime: &OnnxRuntime,
         card: &Card,
-        providers: &[Provider],
+        providers: &Providers,
         threads: usize,
     ) -> Result<Self, ModelError> {
         let [_, _, height_px, width_px] = card.spec.input.shape;

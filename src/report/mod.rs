@@ -2,6 +2,7 @@
 
 pub mod adapt;
 pub mod annotate;
+pub mod bench;
 pub mod collect;
 pub mod html;
 pub mod sign_map;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::event::StageTime;
 
-/// The stages of a replay, in the order of the data.
+/// The stages of a frame, in the order of the data. `tsedge bench` tells apart what `recognise` has in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Reading and decoding the video.
@@ -17,22 +17,34 @@ pub enum Stage {
     Swap,
     /// Boxes, tracks, crops, matching, events: all of recognition but the networks.
     Recognise,
+    /// Boxes tied to tracks.
+    Track,
+    /// Crops made for the encoder.
+    Crop,
     /// The encoder's network.
     Encode,
+    /// Embeddings compared with the region's.
+    Match,
     /// Outputs and pictures.
     Output,
+    /// All of a frame, one stage after another.
+    Frame,
 }
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Decode,
         Self::Resample,
         Self::Detect,
         Self::Swap,
         Self::Recognise,
+        Self::Track,
+        Self::Crop,
         Self::Encode,
+        Self::Match,
         Self::Output,
+        Self::Frame,
     ];
 
     /// As printed.
@@ -43,8 +55,12 @@ impl Stage {
             Self::Detect => "detect",
             Self::Swap => "swap",
             Self::Recognise => "recognise",
+            Self::Track => "track",
+            Self::Crop => "crop",
             Self::Encode => "encode",
+            Self::Match => "match",
             Self::Output => "output",
+            Self::Frame => "frame",
         }
     }
 }
@@ -142,6 +158,11 @@ impl StageTimes {
         (0..count)
             .map(|i| histogram.percentile_ms((i as f64 + 0.5) / count as f64) as f32)
             .collect()
+    }
+
+    /// Frames in which a stage ran.
+    pub fn samples(&self, stage: Stage) -> u64 {
+        self.histograms[stage as usize].total
     }
 
     /// Time spent in a stage in all.

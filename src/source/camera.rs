@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gst::{self, GstPlan};
 use super::rtsp::{RtspCamera, RtspPlan};
 use super::v4l2::{V4l2Camera, V4l2Plan};
 use crate::clock::Clock;
@@ -28,6 +29,8 @@ pub enum CameraPlan {
     V4l2(V4l2Plan),
     /// In the network.
     Rtsp(RtspPlan),
+    /// A pipeline.
+    Gst(GstPlan),
 }
 
 impl CameraPlan {
@@ -36,6 +39,7 @@ impl CameraPlan {
         Ok(match self {
             Self::V4l2(plan) => Box::new(V4l2Camera::new(plan, clock)),
             Self::Rtsp(plan) => Box::new(RtspCamera::new(plan, clock)?),
+            Self::Gst(plan) => gst::camera(plan, clock)?,
         })
     }
 }

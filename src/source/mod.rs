@@ -6,6 +6,7 @@ pub mod camera;
 mod ffmpeg;
 mod fields;
 mod folder;
+pub mod gst;
 mod h264;
 mod h264_params;
 mod mjpeg;
@@ -96,7 +97,11 @@ impl Default for OpenOptions {
 }
 
 /// Opens a video file, an image or a folder of images; its kind is told from the content, not from the name.
+/// `gst:` and a pipeline of GStreamer opens what comes out of it.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, SourceError> {
+    if let Some(pipeline) = gst::pipeline_of(path) {
+        return gst::open(pipeline);
+    }
     if path.is_dir() {
         let folder = folder::FolderSource::open(path, options.image_rate_hz)?;
         return Ok(Box::new(folder));
@@ -113,7 +118,10 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, 
     if let Err(SourceError::Unsupported { .. }) = opened {
         return Ok(Box::new(ffmpeg::FfmpegSource::open(path)?));
     }
-    opened
+    match opened {
+        Err(why @ SourceError::Unsupported { .. }) => gst::open_other(path, why),
+        opened => opened,
+    }
 }
 
 /// Opens video bytes from anywhere; `path` names them in messages.

@@ -2,7 +2,7 @@
 
 use super::mp4::FourCc;
 
-const REMEDY: &str = "use a build with the feature `ffmpeg`, or convert it first: \
+const REMEDY: &str = "use a build with the feature `ffmpeg` or `gstreamer`, or convert it first: \
                       `ffmpeg -i INPUT -c:v libx264 -crf 18 output.mp4`";
 
 /// For a codec by its four-character code.

@@ -194,16 +194,26 @@ fn check_tells_all_faults_at_once_and_takes_the_shipped_example() {
 }
 
 #[test]
-fn the_configurations_of_the_live_page_are_read() {
-    let page = std::fs::read_to_string(root().join("docs/live.md")).unwrap();
-    let blocks = page.split("```toml\n").skip(1);
-    let texts: Vec<&str> = blocks.map(|b| b.split("```").next().unwrap()).collect();
-    assert!(texts.len() >= 5);
-    for text in texts {
-        let config = ConfigFile::parse(text).unwrap_or_else(|e| panic!("{e} in {text}"));
-        config.threads.check().unwrap();
-        config.cameras().unwrap();
+fn the_configurations_of_the_pages_are_read() {
+    let mut found = 0;
+    for page in [
+        "live",
+        "boards",
+        "gstreamer",
+        "boards/jetson-orin-nano",
+        "boards/raspberry-pi-5",
+        "boards/generic",
+    ] {
+        let page = std::fs::read_to_string(root().join(format!("docs/{page}.md"))).unwrap();
+        for block in page.split("```toml\n").skip(1) {
+            let text = block.split("```").next().unwrap();
+            let config = ConfigFile::parse(text).unwrap_or_else(|e| panic!("{e} in {text}"));
+            config.threads.check().unwrap();
+            config.cameras().unwrap();
+            found += 1;
+        }
     }
+    assert!(found >= 11, "{found}");
 }
 
 #[test]
@@ -223,6 +233,7 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
         .collect();
     let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
     assert!(config.serial.is_some() && config.mcap.is_some() && config.collect.is_some());
-    assert_eq!(config.cameras.len(), 2);
+    assert_eq!(config.cameras.len(), 3);
+    assert!(config.runtime.tensorrt.unprepared.is_some());
     assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocation;
+mod board_bench;
 mod cli;
 #[cfg(feature = "data-tests")]
 mod data_borders;
@@ -18,6 +19,7 @@ mod live_cameras;
 mod live_outputs;
 mod live_run;
 mod live_threads;
+mod model_engines;
 mod output_can;
 mod output_can_receiver;
 mod output_contract;
@@ -45,6 +47,7 @@ mod source_contract;
 mod source_damage;
 #[cfg(feature = "data-tests")]
 mod source_data;
+mod source_gstreamer;
 mod source_layouts;
 mod source_video;
 mod specification;

@@ -136,3 +136,187 @@ fn embeddings_agree_with_python() {
     }
     assert!(compared > 0, "no vector fits the encoder");
 }
+
+/// A picture of no pattern that the code could profit from.
+fn noise(format: PixelFormat, width: u32, height: u32, colour: ColourSpec) -> Frame {
+    let mut frame = Frame::default();
+    frame.colour = colour;
+    let mut state = 1_u32;
+    for px in frame.reset(format, width, height) {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *px = (state >> 24) as u8;
+    }
+    frame
+}
+
+/// Coefficients in the order: luma offset, luma, red of V, green of U, green of V, blue of U.
+fn coefficients(colour: ColourSpec) -> [f32; 6] {
+    let (kr, kb) = match colour.matrix {
+        ColourMatrix::Bt601 => (0.299_f32, 0.114),
+        ColourMatrix::Bt709 => (0.2126, 0.0722),
+    };
+    let kg = 1.0 - kr - kb;
+    let (offset, luma, chroma) = if colour.full_range {
+        (0.0, 1.0, 1.0)
+    } else {
+        (16.0, 255.0 / 219.0, 255.0 / 224.0)
+    };
+    [
+        offset,
+        luma,
+        2.0 * (1.0 - kr) * chroma,
+        -2.0 * (1.0 - kb) * kb / kg * chroma,
+        -2.0 * (1.0 - kr) * kr / kg * chroma,
+        2.0 * (1.0 - kb) * chroma,
+    ]
+}
+
+/// One sample of a component.
+fn sample(s: &tsedge::frame::Samples<'_>, x: usize, y: usize) -> u8 {
+    s.data[y * s.row_bytes + x * s.step + s.offset]
+}
+
+/// The frame at its own size, one pixel after the other, in integers.
+fn plain_same_size(frame: &Frame) -> Vec<u8> {
+    let [offset, ky, rv, gu, gv, bu] = {
+        let [offset, rest @ ..] = coefficients(frame.colour);
+        let rest = rest.map(|c| (c * 64.0).round() as i32);
+        let [ky, rv, gu, gv, bu] = rest;
+        [offset.round() as i32, ky, rv, gu, gv, bu]
+    };
+    let (width, height) = (frame.width_px() as usize, frame.height_px() as usize);
+    let (luma, chroma) = (frame.luma(), frame.chroma().unwrap());
+    let rows = if chroma.height == height && height > 1 {
+        1
+    } else {
+        2
+    };
+    let mut planes = vec![Vec::new(); 3];
+    for y in 0..height {
+        for x in 0..width {
+            let level = (i32::from(sample(&luma, x, y)) - offset) * ky;
+            let u = i32::from(sample(&chroma.u, x / 2, y / rows)) - 128;
+            let v = i32::from(sample(&chroma.v, x / 2, y / rows)) - 128;
+            for (plane, add) in planes.iter_mut().zip([rv * v, gu * u + gv * v, bu * u]) {
+                // As 16 bits have it.
+                let sum = (level + add).clamp(-32768, 32767);
+                let sum = (sum + 32).clamp(-32768, 32767);
+                plane.push((sum >> 6).clamp(0, 255) as u8);
+            }
+        }
+    }
+    planes.concat()
+}
+
+/// Taps of one output: the first input and its weights.
+fn taps(input: usize, (from, to): (f64, f64), out: usize, i: usize) -> (usize, Vec<f32>) {
+    let scale = (to - from) / out as f64;
+    let support = scale.max(1.0);
+    let centre = from + (i as f64 + 0.5) * scale;
+    let low = ((centre - support + 0.5).floor().max(0.0) as usize).min(input - 1);
+    let high = ((centre + support + 0.5).floor().max(0.0) as usize).clamp(low + 1, input);
+    let weight = |k: usize| (1.0 - (k as f64 + 0.5 - centre).abs() / support).max(0.0) as f32;
+    let weights: Vec<f32> = (low..high).map(weight).collect();
+    let sum = weights.iter().fold(0.0, |sum, w| sum + w);
+    if sum > 0.0 {
+        (low, weights.iter().map(|w| w / sum).collect())
+    } else {
+        (low, vec![1.0])
+    }
+}
+
+/// One filtered sample: down the columns first, then along the row, in this order.
+fn filtered(s: &tsedge::frame::Samples<'_>, x: &(usize, Vec<f32>), y: &(usize, Vec<f32>)) -> f32 {
+    let column = |column: usize| {
+        (y.1.iter().enumerate()).fold(0.0_f32, |sum, (k, w)| {
+            sum + w * f32::from(sample(s, column, y.0 + k))
+        })
+    };
+    (x.1.iter().enumerate()).fold(0.0_f32, |sum, (k, w)| sum + w * column(x.0 + k))
+}
+
+/// A crop stretched to a size, one pixel after the other, in single precision.
+fn plain_crop(frame: &Frame, bbox: BoxPx, (width, height): (usize, usize)) -> Vec<u8> {
+    let [offset, ky, rv, gu, gv, bu] = coefficients(frame.colour);
+    let (luma, chroma) = (frame.luma(), frame.chroma().unwrap());
+    let frame_px = (frame.width_px() as usize, frame.height_px() as usize);
+    let shared_rows = if chroma.height == frame_px.1 {
+        1.0
+    } else {
+        2.0
+    };
+    let (x, y) = (
+        (f64::from(bbox.x0), f64::from(bbox.x1)),
+        (f64::from(bbox.y0), f64::from(bbox.y1)),
+    );
+    let part = |(from, to): (f64, f64), by: f64| (from / by, to / by);
+    let mut planes = vec![Vec::new(); 3];
+    for i in 0..height {
+        for j in 0..width {
+            let (tx, ty) = (
+                taps(frame_px.0, x, width, j),
+                taps(frame_px.1, y, height, i),
+            );
+            let cx = taps(chroma.width, part(x, 2.0), width, j);
+            let cy = taps(chroma.height, part(y, shared_rows), height, i);
+            let level = (filtered(&luma, &tx, &ty) - offset) * ky;
+            let u = filtered(&chroma.u, &cx, &cy) - 128.0;
+            let v = filtered(&chroma.v, &cx, &cy) - 128.0;
+            for (plane, add) in planes.iter_mut().zip([rv * v, gu * u + gv * v, bu * u]) {
+                plane.push((level + add + 0.5) as u8);
+            }
+        }
+    }
+    planes.concat()
+}
+
+#[test]
+fn frames_and_crops_have_the_bytes_of_a_plain_calculation() {
+    let resampled = |frame: &Frame, bbox, (width, height): (usize, usize), chroma| {
+        let mut data = vec![0; 3 * width * height];
+        let mut target = Target {
+            data: &mut data,
+            width_px: width,
+            height_px: height,
+            row_stride: width,
+            plane_stride: width * height,
+            chroma,
+        };
+        Resampler::default().rgb(frame, bbox, &mut target);
+        data
+    };
+    let formats = [
+        PixelFormat::I420,
+        PixelFormat::Nv12,
+        PixelFormat::Yuyv,
+        PixelFormat::Uyvy,
+    ];
+    for (n, format) in formats.into_iter().enumerate() {
+        for (full_range, matrix) in [(false, ColourMatrix::Bt601), (true, ColourMatrix::Bt709)] {
+            let colour = ColourSpec { matrix, full_range };
+            // Sizes that fill vectors and sizes that leave a rest.
+            for (width, height) in [(64, 32), (70, 38), (18, 6)] {
+                let frame = noise(format, width, height, colour);
+                let whole = BoxPx::new(0.0, 0.0, width as f32, height as f32);
+                let size = (width as usize, height as usize);
+                let found = resampled(&frame, whole, size, Chroma::Half);
+                assert!(
+                    found == plain_same_size(&frame),
+                    "{format:?} {width}x{height}"
+                );
+            }
+            let frame = noise(format, 98, 74, colour);
+            for (bbox, size) in [
+                (BoxPx::new(3.3, 2.1, 90.9, 70.0), (48, 48)),
+                (BoxPx::new(40.2, 30.7, 61.5, 49.0), (48, 48)),
+                (BoxPx::new(0.0, 0.0, 98.0, 74.0), (21 + n, 13)),
+            ] {
+                let found = resampled(&frame, bbox, size, Chroma::Full);
+                assert!(
+                    found == plain_crop(&frame, bbox, size),
+                    "{format:?} {bbox:?}"
+                );
+            }
+        }
+    }
+}

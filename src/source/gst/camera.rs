@@ -1,0 +1,147 @@
+//! A pipeline as a camera: started, lost and started anew as others are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gstreamer as gst;
+
+use super::super::camera::{Camera, Shot};
+use super::GstPlan;
+use super::picture::{fill, size_of};
+use super::pipeline::{Pipeline, Pulled};
+use crate::clock::Clock;
+use crate::frame::Frame;
+use crate::retry::Retry;
+use crate::units::Timestamp;
+
+/// A pipeline that brings nothing for so long is started anew.
+const STALL: Duration = Duration::from_secs(2);
+/// Hardware may take its time for the first picture.
+const FIRST: Duration = Duration::from_secs(5);
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(1);
+
+pub(super) struct GstCamera {
+    plan: GstPlan,
+    clock: Arc<dyn Clock>,
+    description: String,
+    frame_px: (u32, u32),
+    open: Option<Open>,
+    retry: Retry,
+    /// Why it was lost, told until pictures come again.
+    why: String,
+    frames: u64,
+    missed: u64,
+    last: Timestamp,
+}
+
+/// While it runs.
+struct Open {
+    pipeline: Pipeline,
+    /// The one that told the size.
+    first: Option<gst::Sample>,
+    patient_until: Timestamp,
+}
+
+impl GstCamera {
+    pub(super) fn new(plan: GstPlan, clock: Arc<dyn Clock>) -> Self {
+        let mut camera = Self {
+            description: format!("GStreamer: {}", plan.pipeline),
+            frame_px: plan.size_px,
+            plan,
+            clock,
+            open: None,
+            retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
+            why: String::new(),
+            frames: 0,
+            missed: 0,
+            last: Timestamp::ZERO,
+        };
+        // So that its size is known before the detector is made; a failure is told by the first shot.
+        if let Ok(mut open) = camera.start() {
+            if let Pulled::Sample(sample) = open.pipeline.pull(FIRST) {
+                camera.frame_px = size_of(&sample).unwrap_or(camera.frame_px);
+                open.first = Some(sample);
+            }
+            camera.open = Some(open);
+        }
+        camera
+    }
+
+    fn start(&self) -> Result<Open, String> {
+        let pipeline = Pipeline::parse(&self.plan.pipeline)?;
+        pipeline.start()?;
+        Ok(Open {
+            pipeline,
+            first: None,
+            patient_until: later(self.clock.now(), FIRST),
+        })
+    }
+
+    fn lose(&mut self, why: String) -> Shot {
+        self.open = None;
+        self.retry.failed(self.clock.now());
+        self.why = format!("{}: {why}", self.description);
+        Shot::Lost(self.why.clone())
+    }
+}
+
+fn later(from: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_nanos(from.nanos().saturating_add(by))
+}
+
+impl Camera for GstCamera {
+    fn description(&self) -> &str {
+        &self.description
+    }
+
+    fn frame_px(&self) -> (u32, u32) {
+        self.frame_px
+    }
+
+    fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot {
+        if self.open.is_none() {
+            if !self.retry.is_due(self.clock.now()) {
+                return Shot::Lost(self.why.clone());
+            }
+            match self.start() {
+                Ok(open) => self.open = Some(open),
+                Err(words) => return self.lose(words),
+            }
+        }
+        let Some(open) = &mut self.open else {
+            return Shot::Late;
+        };
+        let pulled = match open.first.take() {
+            Some(sample) => Pulled::Sample(sample),
+            None => open.pipeline.pull(patience),
+        };
+        let arrived = self.clock.now();
+        let sample = match pulled {
+            Pulled::Sample(sample) => sample,
+            Pulled::Nothing if arrived < open.patient_until => return Shot::Late,
+            Pulled::Nothing => return self.lose("no picture".to_owned()),
+            Pulled::End => return self.lose("the pipeline has ended".to_owned()),
+            Pulled::Failed(words) => return self.lose(words),
+        };
+        open.patient_until = later(arrived, STALL);
+        let age = open.pipeline.age(&sample).unwrap_or_default();
+        if let Err(words) = fill(&sample, frame) {
+            log::debug!("{}: {words}", self.description);
+            self.missed += 1;
+            return Shot::Late;
+        }
+        let captured = arrived.nanos().saturating_sub(age.as_nanos() as i64);
+        frame.time = Timestamp::from_nanos(captured).max(self.last);
+        frame.index = self.frames;
+        self.frames += 1;
+        self.last = frame.time;
+        self.retry.succeeded();
+        Shot::Frame
+    }
+
+    fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+}
