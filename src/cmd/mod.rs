@@ -14,6 +14,7 @@ pub mod adapt;
 pub mod cameras;
 pub mod check;
 pub mod collect;
+pub mod eval;
 pub mod region;
 pub mod replay;
 pub mod run;

@@ -1,0 +1,36 @@
+//! `tsedge eval`: figures to decide by. One file a kind.
+
+mod crops;
+mod drive;
+
+use super::Outcome;
+
+/// Measures how good packs and drives are, and whether they got better or worse (docs/evaluation.md)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Crops(crops::Args),
+    Drive(drive::Args),
+}
+
+/// Runs the subcommand.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    match &args.what {
+        What::Crops(args) => crops::run(args),
+        What::Drive(args) => drive::run(args),
+    }
+}
+
+/// Which build made a result.
+fn made_by() -> String {
+    format!(
+        "tsedge {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        env!("TSEDGE_COMMIT")
+    )
+}
