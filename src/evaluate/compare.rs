@@ -2,7 +2,7 @@
 //!
 //! On the same crops the bootstrap is paired: both results are taken from each draw, so that what is hard for both
 //! cancels out. A change counts when the 95 % interval of the difference leaves out zero, and, on the same crops, at
-//! least [`LEAST_TRACKS`] tracks differ: with fewer even the exact sign test could not tell them from chance.
+//! least six tracks differ: with fewer even the exact sign test could not tell them from chance.
 
 use std::collections::BTreeMap;
 
@@ -63,10 +63,16 @@ pub fn changes(before: &OfPack, now: &OfPack, draws: Draws) -> Vec<Change> {
         .filter(|(b, n)| b.is_whole() && n.is_whole());
     let pair = pair.and_then(|(b, n)| Some((in_order_of(b, n)?, n)));
     let paired = pair.as_ref().map(|(b, n)| differences(b, n, draws));
+    // Both may have been given the same crops and other scenery.
+    let own_of = |figure| {
+        let found = paired.as_ref()?.get(&figure)?;
+        let same = pair.as_ref()?.0.scenery_id == pair.as_ref()?.1.scenery_id;
+        (same || figure != Figure::FalseAcceptance).then_some(found)
+    };
     (Figure::ALL.into_iter())
         .filter_map(|figure| {
             let (old, new) = (before.figures.get(&figure)?, now.figures.get(&figure)?);
-            let own = paired.as_ref().and_then(|p| p.get(&figure));
+            let own = own_of(figure);
             let difference = own.map_or_else(|| Estimate::difference(new, old), |(d, _)| *d);
             let enough = own.is_none_or(|(_, tracks)| *tracks >= LEAST_TRACKS);
             Some(Change {
@@ -108,7 +114,7 @@ fn in_order_of(earlier: &Results, later: &Results) -> Option<Results> {
         same.then_some(order)
     };
     let crops = order(&earlier.id, &later.id)?;
-    let scenes = order(&earlier.scenery_id, &later.scenery_id)?;
+    let scenes = order(&earlier.scenery_id, &later.scenery_id);
     // A class that only the earlier pack had is no label of the later one.
     let class: Vec<u16> = (earlier.classes.iter())
         .map(|key| later.classes.iter().position(|c| c == key))
@@ -133,9 +139,15 @@ fn in_order_of(earlier: &Results, later: &Results) -> Option<Results> {
         best: of_class(&earlier.best),
         probability: crops.iter().map(|i| earlier.probability[*i]).collect(),
         named: crops.iter().map(|i| earlier.named[*i]).collect(),
-        scenery_id: later.scenery_id.clone(),
-        scenery_track: later.scenery_track.clone(),
-        scenery_named: scenes.iter().map(|i| earlier.scenery_named[*i]).collect(),
+        scenery_id: scenes
+            .as_ref()
+            .map_or(Vec::new(), |_| later.scenery_id.clone()),
+        scenery_track: scenes
+            .as_ref()
+            .map_or(Vec::new(), |_| later.scenery_track.clone()),
+        scenery_named: (scenes.iter().flatten())
+            .map(|i| earlier.scenery_named[*i])
+            .collect(),
     })
 }
 
@@ -174,7 +186,8 @@ fn differences(
 /// Tracks that a figure sees otherwise.
 fn touched(figure: Figure, before: &Results, now: &Results) -> usize {
     let mut tracks: Vec<u32> = if figure == Figure::FalseAcceptance {
-        (0..now.scenery_id.len())
+        // None where the scenery is another.
+        (0..before.scenery_id.len())
             .filter(|i| before.scenery_named[*i] != now.scenery_named[*i])
             .map(|i| now.scenery_track[i])
             .collect()

@@ -193,7 +193,15 @@ impl Results {
             }
         }
         (Figure::ALL.into_iter().zip(plain).zip(&mut draws))
-            .filter_map(|((figure, value), draws)| Some((figure, Estimate::of(value?, draws))))
+            .filter_map(|((figure, value), draws)| {
+                let found = Estimate::of(value?, draws);
+                let found = match figure {
+                    Figure::MacroF1 | Figure::CalibrationError => found,
+                    Figure::FalseAcceptance => found.or_wilson(scenery),
+                    _ => found.or_wilson(tracks),
+                };
+                Some((figure, found))
+            })
             .collect()
     }
 }

@@ -48,6 +48,20 @@ impl Estimate {
         }
     }
 
+    /// Where all draws were alike, as when nothing went wrong, the bootstrap says nothing about chance: a share of so
+    /// many tracks then has Wilson's interval.
+    pub fn or_wilson(self, tracks: usize) -> Self {
+        let count = (self.value * tracks as f64).round() as usize;
+        match Self::share(count, tracks).filter(|_| self.deviation == 0.0) {
+            Some(share) => Self {
+                value: self.value,
+                deviation: (share.high - share.low) / (2.0 * Z),
+                ..share
+            },
+            None => self,
+        }
+    }
+
     /// The difference `now - before` of two figures that have nothing in common.
     pub fn difference(now: &Self, before: &Self) -> Self {
         let value = now.value - before.value;
@@ -116,6 +130,9 @@ mod tests {
         assert!((share.low - 0.4902).abs() < 1e-3 && (share.high - 0.9433).abs() < 1e-3);
         assert_eq!(Estimate::share(0, 0), None);
         assert_eq!(Estimate::share(5, 5).unwrap().high, 1.0);
+        // Nothing went wrong in 114 tracks: all draws are alike, and 97 to 100 % is what that says.
+        let alike = Estimate::of(1.0, &mut [1.0; 100]).or_wilson(114);
+        assert!(alike.low > 0.96 && alike.low < 0.97 && alike.deviation > 0.0);
     }
 
     #[test]

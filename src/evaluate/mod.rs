@@ -4,10 +4,13 @@
 //! sources and a worked example of each are in `docs/evaluation.md`.
 
 pub mod compare;
+pub mod cost;
 pub mod crops;
+pub mod drift;
 pub mod drive;
 pub mod events;
 pub mod interval;
 pub mod limits;
 pub mod map;
 pub mod page;
+pub mod sheet;

@@ -223,6 +223,7 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
         .collect();
     let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
     assert!(config.serial.is_some() && config.mcap.is_some() && config.collect.is_some());
+    assert!(config.drift.unwrap().reference.is_some());
     assert_eq!(config.cameras.len(), 2);
     assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

@@ -1,10 +1,11 @@
 //! Promises: `tsedge eval` finds what got worse and leaves chance alone; its figures of a drive are those of the truth; its
-//! files follow their schemas.
+//! files follow their schemas; a unit that sees other things than before says so.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::running::{Running, details, kinds};
 use crate::support::{drive, root, tsedge, tsedge_ok};
 
 fn text(path: &Path) -> &str {
@@ -200,4 +201,111 @@ fn a_simulated_drive_is_measured_against_its_truth() {
     assert!(share > 0.7 && share < 1.0, "{limits}");
     let refused = tsedge(["eval", "drive", files[0], "--truth", files[1]]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("needs --gps or --region"));
+}
+
+#[test]
+fn a_sheet_is_made_of_measurements_and_a_result_of_this_very_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let crops = crops(&at("drawn"));
+    let (figures, json, html) = (at("figures.json"), at("sheet.json"), at("sheet.html"));
+    let crops = [
+        "eval",
+        "crops",
+        text(&crops),
+        "--region",
+        "FR",
+        "--margin",
+        "0.083",
+    ];
+    tsedge_ok(
+        crops
+            .iter()
+            .chain(&["--resamples", "100", "--json", text(&figures)]),
+    );
+    let sheet = |region: &str| {
+        let args = [
+            "eval",
+            "sheet",
+            "--region",
+            region,
+            "--crops",
+            text(&figures),
+            "--runs",
+            "2",
+        ];
+        tsedge(
+            args.iter()
+                .chain(&["--json", text(&json), "--html", text(&html)]),
+        )
+    };
+    let made = sheet("FR");
+    assert_eq!(
+        made.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let value = result(&json, "sheet");
+    assert!(value["cost"]["detect"]["p50_ms"].as_f64().unwrap() > 0.0);
+    assert!(value["cost"]["peak_memory_mib"].as_f64().unwrap() > 10.0);
+    assert!(value["quality"]["crops"].as_u64().unwrap() > 50);
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("functional insufficiency") && page.contains("pictures_seen"));
+    let refused = sheet("DE");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no result of this very pack"));
+}
+
+#[test]
+fn a_unit_that_sees_other_things_than_before_says_evaluate_again_and_keeps_it() {
+    let kept = tempfile::tempdir().unwrap();
+    // What is usual here has never been seen.
+    let reference = kept.path().join("usual.json");
+    let learned = r#"{"count":1000,"mean":MEAN,"squares":1.0}"#;
+    let watch = |mean: &str| {
+        let learned = learned.replace("MEAN", mean);
+        format!(
+            r#"{{"reference":null,"learned":{learned},"recent":0,"rise":0,"fall":0,"left":false}}"#
+        )
+    };
+    let (half, small) = (watch("0.5"), watch("2.0"));
+    std::fs::write(
+        &reference,
+        format!(r#"{{"format":"tsedge-drift/1","regions":{{"DE":{{"pack_sha256":"","measures":{{"confidence":{half},"size":{small}}},"classes":{{}}}}}}}}"#),
+    )
+    .unwrap();
+    let folder = kept.path().join("drift");
+    let config = format!("[drift]\nfolder = {folder:?}\nreference = {reference:?}\n");
+    let video = drive("test_de_fr").video;
+    let more = ["--replay".as_ref(), video.as_os_str(), "--repeat".as_ref()];
+    let running = Running::start(&[], &config, more);
+    let told = |events: &[Value]| {
+        let health = kinds(events, "health");
+        health
+            .iter()
+            .any(|h| h["reasons"].to_string().contains("evaluate_again"))
+    };
+    running.wait_for(told);
+    running.terminate();
+    let (output, events) = running.end();
+    assert_eq!(output.status.code(), Some(0));
+    let words = details(&events).join("; ");
+    assert!(words.contains("is usual: evaluate again"), "{words}");
+    let state = folder.join("drift.json");
+    let schema = std::fs::read_to_string(root().join("docs/schema/drift.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::new(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let value: Value = serde_json::from_str(&std::fs::read_to_string(&state).unwrap()).unwrap();
+    assert!(schema.is_valid(&value), "{value}");
+    let said = tsedge_ok(["eval", "drift", text(&folder), "--classes"]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.contains("has left its band") && said.contains("speed_limit"),
+        "{said}"
+    );
+
+    // After a restart it stands from the first word on, until the pack is another.
+    let running = Running::start(&[], &config, ["--replay".as_ref(), video.as_os_str()]);
+    running.wait_for(told);
+    running.terminate();
+    running.end();
 }

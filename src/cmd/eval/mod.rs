@@ -1,7 +1,9 @@
 //! `tsedge eval`: figures to decide by. One file a kind.
 
 mod crops;
+mod drift;
 mod drive;
+mod sheet;
 
 use super::Outcome;
 
@@ -16,6 +18,8 @@ pub struct Args {
 enum What {
     Crops(crops::Args),
     Drive(drive::Args),
+    Drift(drift::Args),
+    Sheet(sheet::Args),
 }
 
 /// Runs the subcommand.
@@ -23,6 +27,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.what {
         What::Crops(args) => crops::run(args),
         What::Drive(args) => drive::run(args),
+        What::Drift(args) => drift::run(args),
+        What::Sheet(args) => sheet::run(args),
     }
 }
 

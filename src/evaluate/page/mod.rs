@@ -2,11 +2,13 @@
 
 mod crops;
 mod drive;
+mod sheet;
 
 use std::fmt::Display;
 
 pub use crops::{Picture, crops};
 pub use drive::drive;
+pub use sheet::sheet;
 
 use super::interval::Estimate;
 use crate::report::html::markup::Text;
