@@ -46,11 +46,29 @@ PIECES = [
     ("motorway", 80, "speed_limit_80", 900),
     ("motorway", 100, "speed_limit_100", 2500),
 ]
-OTHERS = """children curve_left curve_right general_warning no_overtaking pedestrian_crossing no_parking no_stopping
-road_work roundabout slippery_road uneven_road traffic_signals priority_road no_bicycles height_limit""".split()
+OTHERS = [
+    "children",
+    "curve_left",
+    "curve_right",
+    "general_warning",
+    "no_overtaking",
+    "pedestrian_crossing",
+    "no_parking",
+    "no_stopping",
+    "road_work",
+    "roundabout",
+    "slippery_road",
+    "uneven_road",
+    "traffic_signals",
+    "priority_road",
+    "no_bicycles",
+    "height_limit",
+]
 
 
-def segment(length: float, speed: int, style: str, limit: int, road: str, curve: float = 0.0) -> str:
+def segment(
+    length: float, speed: int, style: str, limit: int, road: str, curve: float = 0.0
+) -> str:
     bend = f"curvature_per_m = {curve}\n" if curve else ""
     return (
         f"\n[[route.segment]]\nlength_m = {length}\nspeed_kmh = {speed}.0\n{bend}"
@@ -61,7 +79,9 @@ def segment(length: float, speed: int, style: str, limit: int, road: str, curve:
 def sign(cls: str, style: str, at: float, fast: bool) -> str:
     width = 0.9 if cls.startswith(("speed_limit", "no_overtaking")) and fast else None
     large = f"width_m = {width}\n" if width else ""
-    return f'\n[[sign]]\nclass = "{cls}"\nstyle = "{style}"\nat_m = {at:.0f}\nlateral_m = 4.6\n{large}'
+    return (
+        f'\n[[sign]]\nclass = "{cls}"\nstyle = "{style}"\nat_m = {at:.0f}\nlateral_m = 4.6\n{large}'
+    )
 
 
 def main() -> None:
