@@ -19,7 +19,9 @@ use serde::Deserialize;
 
 pub use board::BoardClass;
 pub use camera::{CameraConfig, NamedCamera, check_name};
-pub use live::{CanConfig, CollectConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig};
+pub use live::{
+    CanConfig, CollectConfig, DriftConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig,
+};
 pub use mqtt::MqttConfig;
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
@@ -74,6 +76,8 @@ pub struct ConfigFile {
     pub mqtt: Option<MqttConfig>,
     /// Crops that were in doubt (`tsedge run`).
     pub collect: Option<CollectConfig>,
+    /// Statistics that tell when to evaluate again (`tsedge run`).
+    pub drift: Option<DriftConfig>,
     /// Status page (`tsedge run`).
     pub status: Option<StatusConfig>,
 }

@@ -50,11 +50,13 @@ pub enum Reason {
     PackRefused,
     /// An output does not take what it is told.
     OutputDown,
+    /// What the unit sees has left the band that it was judged by.
+    EvaluateAgain,
 }
 
 impl Reason {
     /// All of them, in the order of their bits.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoCamera,
         Self::StaleFrames,
         Self::DarkView,
@@ -67,6 +69,7 @@ impl Reason {
         Self::FallbackPack,
         Self::PackRefused,
         Self::OutputDown,
+        Self::EvaluateAgain,
     ];
 
     /// Those that a camera gives.
@@ -94,6 +97,7 @@ impl Reason {
             Self::FallbackPack => "fallback_pack",
             Self::PackRefused => "pack_refused",
             Self::OutputDown => "output_down",
+            Self::EvaluateAgain => "evaluate_again",
         }
     }
 }

@@ -35,6 +35,8 @@ pub mod report;
 
 pub mod simulate;
 
+pub mod evaluate;
+
 pub mod config;
 
 pub mod runtime;

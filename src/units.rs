@@ -246,6 +246,45 @@ impl Serialize for RegionCode {
     }
 }
 
+impl<'de> Deserialize<'de> for RegionCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom(format!("`{text}` is not a region's code"));
+        Self::parse(&text).ok_or_else(wrong)
+    }
+}
+
+/// What kind of road, as the regulation on speed assistance parts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoadType {
+    /// Roads and streets in towns.
+    Urban,
+    /// Roads outside of them.
+    Rural,
+    /// Motorways, expressways and dual carriageways.
+    Motorway,
+}
+
+impl RoadType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Urban, Self::Rural, Self::Motorway];
+
+    /// As it stands in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Urban => "urban",
+            Self::Rural => "rural",
+            Self::Motorway => "motorway",
+        }
+    }
+
+    /// From its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|road| road.name() == text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

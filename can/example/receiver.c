@@ -104,6 +104,8 @@ static void status(uint64_t m)
     for (unsigned i = 0; i < sizeof REASON / sizeof *REASON; i++)
         if (signal(m, 16 + i, 1))
             printf(", %s", REASON[i]);
+    if (signal(m, 38, 1))
+        printf(", evaluate again");
     printf("\n");
 }
 

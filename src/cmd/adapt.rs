@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::Outcome;
 use crate::config;
+use crate::evaluate::cost::peak_memory_kib;
 use crate::model::card::Kind;
 use crate::model::{Card, OnnxRuntime, Providers};
 use crate::recognise::Encoder;
@@ -37,9 +38,9 @@ pub struct Args {
     /// Where to write the new pack.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Crops the new pack must not be worse on than the base, in the same form.
+    /// Crops the new pack must not be worse on than the base, in the same form; give it once for each set.
     #[arg(long, value_name = "DIR")]
-    reference: Option<PathBuf>,
+    reference: Vec<PathBuf>,
     /// Crops to measure on and nothing else, in the same form.
     #[arg(long, value_name = "DIR")]
     test: Option<PathBuf>,
@@ -90,7 +91,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         crops::encode(list, &mut encoder, margin, |_| {})
     };
     let samples = encoded(&args.crops)?;
-    let reference = args.reference.as_ref().map(&mut encoded).transpose()?;
+    let reference = (args.reference.iter())
+        .map(|source| Ok((source.display().to_string(), encoded(source)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let test = args.test.as_ref().map(&mut encoded).transpose()?;
     let encode_s = started.elapsed().as_secs_f64();
     let fit_started = Instant::now();
@@ -112,14 +115,25 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
             "of {rows} rows of the base {matched_before} matched themselves, now {matched_after}"
         ));
     }
-    for (what, crops, binding) in [("reference", &reference, true), ("test", &test, false)] {
-        let Some(crops) = crops else { continue };
+    let several = reference.len() > 1;
+    let mut sets: Vec<(String, &Vec<Sample>, bool)> = (reference.iter())
+        .map(|(source, crops)| match several {
+            true => (format!("reference {source}"), crops, true),
+            false => ("reference".to_owned(), crops, true),
+        })
+        .collect();
+    sets.extend(test.iter().map(|crops| ("test".to_owned(), crops, false)));
+    for (what, crops, binding) in sets {
         let (before, after) = compare(&base, &made.pack, crops)?;
         if let (true, Some(worse)) = (binding, after.worse_than(&before)) {
-            refused.get_or_insert(format!("worse on the reference crops, {worse}"));
+            let set = match several {
+                true => what.as_str(),
+                false => "the reference crops",
+            };
+            refused.get_or_insert(format!("worse on {set}, {worse}"));
         }
         comparisons.push(Comparison {
-            what: what.to_owned(),
+            what,
             before,
             after,
         });
@@ -257,13 +271,4 @@ fn facts(
     (facts.into_iter())
         .map(|(what, value)| (what.to_owned(), value))
         .collect()
-}
-
-/// The most memory the process has held, where the system tells.
-fn peak_memory_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::run::{CAN_IDS, camera_section};
 use crate::config::{CameraConfig, ConfigFile, Plan};
 use crate::detect::Detector;
+use crate::evaluate::drift::{References, references};
 use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::output::mqtt::MqttPlan;
@@ -221,11 +222,16 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
             found.faults.push(format!("{e:#}"));
         }
     }
+    if let Some(reference) = config.drift.as_ref().and_then(|d| d.reference.as_ref()) {
+        let words = |_: &References| format!("[drift] reference {}", reference.display());
+        found.step(words, references(reference));
+    }
     for (key, path) in [
         (
             "[collect] folder",
             config.collect.as_ref().map(|c| &c.folder),
         ),
+        ("[drift] folder", config.drift.as_ref().map(|d| &d.folder)),
         ("[jsonl] path", config.jsonl.as_ref().map(|f| &f.path)),
         ("[mcap] path", config.mcap.as_ref().map(|f| &f.path)),
     ] {

@@ -15,6 +15,7 @@ pub mod bench;
 pub mod cameras;
 pub mod check;
 pub mod collect;
+pub mod eval;
 pub mod models;
 pub mod region;
 pub mod replay;

@@ -30,6 +30,7 @@ use crate::region::{PackStore, PackWatcher, RegionFollower};
 use crate::report::collect::CollectPlan;
 use crate::runtime::camera::PlayedFile;
 use crate::runtime::collect::Collecting;
+use crate::runtime::drift::DriftOutput;
 use crate::runtime::live::{LiveCamera, LiveJob, LiveResult, Shared, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
@@ -137,7 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     )?;
     let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
     let preview = preview(&config, names.collect())?;
-    let outputs = outputs(&config, &shared.progress, preview.as_ref(), &clock)?;
+    let outputs = outputs(&config, &shared, preview.as_ref(), &clock)?;
     let collect = collect(&config, &plan, &shared)?;
     let viewpoints = eyes.iter().map(|eye| eye.viewpoint.clone()).collect();
     let cameras = eyes.into_iter().map(|eye| LiveCamera {
@@ -375,10 +376,11 @@ fn preview(
 
 fn outputs(
     config: &ConfigFile,
-    progress: &Arc<Progress>,
+    shared: &Shared,
     preview: Option<&Arc<Preview>>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<Box<dyn Output>>> {
+    let progress = &shared.progress;
     let mut outputs: Vec<Box<dyn Output>> = Vec::new();
     if let Some(can) = &config.can {
         let ids = can.ids.or_default();
@@ -415,6 +417,11 @@ fn outputs(
     }
     if outputs.is_empty() {
         log::warn!("no output is configured: nothing will be told");
+    }
+    if let Some(drift) = &config.drift {
+        let (reference, board) = (drift.reference.as_deref(), Arc::clone(&shared.board));
+        let output = DriftOutput::start(&drift.folder, reference, board).context("[drift]")?;
+        outputs.push(Box::new(output));
     }
     Ok(outputs)
 }

@@ -110,6 +110,16 @@ fn default_collect_mb() -> u64 {
     100
 }
 
+/// `[drift]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftConfig {
+    /// Where statistics are kept; made if it is not there.
+    pub folder: PathBuf,
+    /// What is usual: the `drift.json` of another unit, or a result of `tsedge eval crops`; else it is learned.
+    pub reference: Option<PathBuf>,
+}
+
 /// `[status]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

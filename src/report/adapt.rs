@@ -139,7 +139,8 @@ impl AdaptReport<'_> {
     }
 }
 
-fn small_jpeg(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// A picture small enough to stand in a page.
+pub(crate) fn small_jpeg(path: &Path) -> anyhow::Result<Vec<u8>> {
     let picture = image::ImageReader::open(path)?
         .with_guessed_format()?
         .decode()?;

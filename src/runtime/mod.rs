@@ -3,6 +3,7 @@
 pub mod board;
 pub mod camera;
 pub mod collect;
+pub mod drift;
 pub mod live;
 pub mod mailbox;
 pub mod outputs;

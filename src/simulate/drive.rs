@@ -104,6 +104,7 @@ impl Drive {
         let position_deg = self.route.geographic(view.pose.x_m, view.pose.y_m);
         let region = self.borders.region_at(position_deg);
         self.truth.region(index, region);
+        self.truth.way(along_m);
         self.truth.frames = self.next as u64;
         true
     }

@@ -13,7 +13,7 @@ pub mod truth;
 
 mod board;
 mod ground;
-mod noise;
+pub(crate) mod noise;
 mod picture;
 mod scenery;
 mod texture;

@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use crate::draw::sign::{NationalStyle, true_size_m};
+use crate::units::{RoadType, SpeedUnit};
 
 /// A scenario file.
 #[derive(Debug, Clone, Deserialize)]
@@ -112,6 +113,17 @@ pub struct Segment {
     pub curvature_per_m: f64,
     /// Whose road markings it has.
     pub style: NationalStyle,
+    /// The speed limit in force, where the truth shall say one.
+    pub limit: Option<f32>,
+    /// Its unit.
+    #[serde(default = "metric")]
+    pub unit: SpeedUnit,
+    /// What kind of road it is.
+    pub road: Option<RoadType>,
+}
+
+fn metric() -> SpeedUnit {
+    SpeedUnit::KilometresPerHour
 }
 
 /// What grows and stands beside the road.
@@ -248,6 +260,8 @@ impl Scenario {
             within(&name("speed_kmh"), segment.speed_kmh, 1.0, 250.0)?;
             let curvature = segment.curvature_per_m;
             within(&name("curvature_per_m"), curvature, -0.02, 0.02)?;
+            let limit = f64::from(segment.limit.unwrap_or(1.0));
+            within(&name("limit"), limit, 1.0, 250.0)?;
         }
         for (n, sign) in (1..).zip(&self.signs) {
             let drawn = |class: &String| true_size_m(sign.style, class).is_some();

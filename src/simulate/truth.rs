@@ -1,16 +1,16 @@
 //! What stood where, and in which frames it could be seen.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::scenario::{Scenario, Sign};
 use crate::draw::sign::NationalStyle;
-use crate::units::{BoxPx, RegionCode};
+use crate::units::{BoxPx, RegionCode, RoadType, SpeedUnit};
 
 /// A sign counts as visible from this length of its longer side on, while it is whole in the picture.
 pub const VISIBLE_PX: f32 = 8.0;
 
 /// The truth of a drive.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Truth {
     /// Picture width.
     pub width_px: u32,
@@ -24,10 +24,31 @@ pub struct Truth {
     pub regions: Vec<RegionTruth>,
     /// Every sign of the scenario, in its order.
     pub signs: Vec<SignTruth>,
+    /// Distance along the road, frame by frame.
+    #[serde(default)]
+    pub way_m: Vec<f64>,
+    /// The speed limit in force along the road.
+    #[serde(default)]
+    pub limits: Vec<LimitTruth>,
+}
+
+/// A stretch of road with one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LimitTruth {
+    /// Where it begins, along the road.
+    pub from_m: f64,
+    /// Where it ends.
+    pub to_m: f64,
+    /// The limit; `None` where it is not known.
+    pub limit: Option<f32>,
+    /// Its unit.
+    pub unit: SpeedUnit,
+    /// What kind of road it is.
+    pub road: Option<RoadType>,
 }
 
 /// The car entered a country.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RegionTruth {
     /// The country; `None` where there is none.
     pub region: Option<RegionCode>,
@@ -38,7 +59,7 @@ pub struct RegionTruth {
 }
 
 /// A sign.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignTruth {
     /// Number in the scenario, from 0.
     pub id: usize,
@@ -88,6 +109,8 @@ impl Truth {
             rate_hz: scenario.camera.rate_hz,
             frames: 0,
             regions: Vec::new(),
+            way_m: Vec::new(),
+            limits: limits(scenario),
             signs: scenario
                 .signs
                 .iter()
@@ -96,6 +119,11 @@ impl Truth {
                 .map(sign)
                 .collect(),
         }
+    }
+
+    /// Notes how far along the road a frame was taken.
+    pub fn way(&mut self, along_m: f64) {
+        self.way_m.push((along_m * 100.0).round() / 100.0);
     }
 
     /// Notes the country of a frame.
@@ -129,4 +157,29 @@ impl Truth {
         let corners = [bounds.x0, bounds.y0, bounds.x1, bounds.y1].map(tenths);
         sign.boxes.push((frame, corners));
     }
+}
+
+/// Neighbours that agree are one stretch.
+fn limits(scenario: &Scenario) -> Vec<LimitTruth> {
+    let mut all: Vec<LimitTruth> = Vec::new();
+    let mut from_m = 0.0;
+    for segment in &scenario.route.segments {
+        let next = LimitTruth {
+            from_m,
+            to_m: from_m + segment.length_m,
+            limit: segment.limit,
+            unit: segment.unit,
+            road: segment.road,
+        };
+        from_m = next.to_m;
+        match all.last_mut() {
+            Some(last)
+                if (last.limit, last.unit, last.road) == (next.limit, next.unit, next.road) =>
+            {
+                last.to_m = next.to_m;
+            }
+            _ => all.push(next),
+        }
+    }
+    all
 }

@@ -235,5 +235,6 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
     assert!(config.serial.is_some() && config.mcap.is_some() && config.collect.is_some());
     assert_eq!(config.cameras.len(), 3);
     assert!(config.runtime.tensorrt.unprepared.is_some());
+    assert!(config.drift.unwrap().reference.is_some());
     assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

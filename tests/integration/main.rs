@@ -12,6 +12,9 @@ mod cli;
 mod data_borders;
 #[cfg(feature = "data-tests")]
 mod data_clips;
+#[cfg(feature = "data-tests")]
+mod data_evaluate;
+mod evaluate;
 mod golden;
 mod hard_cases;
 mod live_blocked;

@@ -89,6 +89,29 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
     let base = Pack::parse(&base).unwrap();
     assert_eq!(pack.text, base.text, "the sentences' rows stay as they are");
 
+    // An old set that gets worse refuses the pack, whatever the others say.
+    let (old, mixed_up) = (text(&reference), crops(folder.path(), "DE", true));
+    let several = tsedge([
+        "adapt",
+        text(&mixed_up),
+        "--base",
+        "models/packs/DE.safetensors",
+        "--margin",
+        "0.083",
+        "--reference",
+        old,
+        "--reference",
+        text(&crops(folder.path(), "CH", false)),
+        "--out",
+        text(&out),
+    ]);
+    let error = String::from_utf8_lossy(&several.stderr);
+    assert_eq!(several.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("refused: worse on reference ") && error.contains("FR-false.csv"),
+        "{error}"
+    );
+
     let unknown = folder.path().join("unknown.csv");
     std::fs::write(
         &unknown,

@@ -258,6 +258,7 @@ impl VehicleState {
             has(Reason::FallbackPack),
             has(Reason::PackRefused),
             has(Reason::OutputDown),
+            has(Reason::EvaluateAgain),
             letter(0),
             letter(1),
             self.pack_hash,

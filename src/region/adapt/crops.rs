@@ -17,7 +17,7 @@ use crate::units::BoxPx;
 const HELD_OUT: f64 = 0.3;
 
 /// A picture of one sign and what a person says it shows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Crop {
     /// The picture.
     pub path: PathBuf,
@@ -25,6 +25,10 @@ pub struct Crop {
     pub key: String,
     /// Pictures of one physical sign share it: they are never on both sides of the split.
     pub track: String,
+    /// Whose sign it is, where a CSV says so.
+    pub region: Option<String>,
+    /// Its part of the data set, such as `test`, where a CSV says so.
+    pub split: Option<String>,
 }
 
 /// An encoded crop.
@@ -34,6 +38,10 @@ pub struct Sample {
     pub crop: Crop,
     /// Unit length.
     pub embedding: Vec<f32>,
+    /// The shorter side of the sign's box.
+    pub side_px: f32,
+    /// Mean brightness of the picture, 0 to 255.
+    pub light: f32,
 }
 
 impl Sample {
@@ -45,8 +53,11 @@ impl Sample {
     }
 }
 
-/// Lists a folder of class folders, a CSV whose header names `path`, `class` and perhaps `track` (paths are
-/// relative to the file), or a JSON export of Label Studio (pictures lie beside it or in `crops`). `track_until`: a picture's track is its name up to the last of it.
+/// Lists a folder of class folders, a CSV, or a JSON export of Label Studio (pictures lie beside it or in
+/// `crops`). `track_until`: a picture's track is its name up to the last of it.
+///
+/// A CSV's header names `path` (relative to the file, or to `crops` beside it), `class` (or `unified_class`), and
+/// perhaps `track` (or else `source_path`, the picture that it was cut from), `region` and `split`.
 pub fn list(source: &Path, track_until: Option<&str>) -> anyhow::Result<Vec<Crop>> {
     let listed = match source.extension() {
         _ if source.is_dir() => list_folder(source),
@@ -57,8 +68,10 @@ pub fn list(source: &Path, track_until: Option<&str>) -> anyhow::Result<Vec<Crop
     ensure!(!crops.is_empty(), "{}: holds no crops", source.display());
     if let Some(until) = track_until.filter(|u| !u.is_empty()) {
         for crop in &mut crops {
-            if let Some((track, _)) = crop.track.rsplit_once(until) {
-                crop.track = track.to_owned();
+            // Folders are no part of the name.
+            let name = crop.track.rfind('/').map_or(0, |slash| slash + 1);
+            if let Some(at) = crop.track[name..].rfind(until) {
+                crop.track.truncate(name + at);
             }
         }
     }
@@ -92,6 +105,7 @@ fn list_folder(folder: &Path) -> anyhow::Result<Vec<Crop>> {
                     key: key.clone(),
                     track,
                     path,
+                    ..Crop::default()
                 });
             }
         }
@@ -102,8 +116,12 @@ fn list_folder(folder: &Path) -> anyhow::Result<Vec<Crop>> {
 #[derive(Deserialize)]
 struct Row {
     path: PathBuf,
+    #[serde(alias = "unified_class")]
     class: String,
     track: Option<String>,
+    source_path: Option<String>,
+    region: Option<String>,
+    split: Option<String>,
 }
 
 fn list_csv(file: &Path) -> anyhow::Result<Vec<Crop>> {
@@ -111,12 +129,16 @@ fn list_csv(file: &Path) -> anyhow::Result<Vec<Crop>> {
     let mut crops = Vec::new();
     for row in csv::Reader::from_path(file)?.deserialize() {
         let row: Row = row?;
-        let path = folder.join(row.path);
-        let track = row.track.filter(|t| !t.is_empty());
-        let track = track.unwrap_or_else(|| track_of(&path));
+        let beside = folder.join("crops").join(&row.path);
+        let path = Some(folder.join(&row.path)).filter(|path| path.is_file() || !beside.is_file());
+        let path = path.unwrap_or(beside);
+        let given = |cell: Option<String>| cell.filter(|text| !text.is_empty());
+        let track = given(row.track).or_else(|| given(row.source_path));
         crops.push(Crop {
             key: row.class,
-            track,
+            track: track.unwrap_or_else(|| track_of(&path)),
+            region: given(row.region),
+            split: given(row.split),
             path,
         });
     }
@@ -155,6 +177,7 @@ fn list_export(file: &Path) -> anyhow::Result<Vec<Crop>> {
             key: key.to_owned(),
             track,
             path: path.clone(),
+            ..Crop::default()
         });
     }
     Ok(crops)
@@ -182,7 +205,12 @@ pub fn encode(
         let (x, y) = (margin * width, margin * height);
         encoder.prepare(&frame, BoxPx::new(x, y, width - x, height - y));
         let embedding = encoder.infer()?.to_vec();
-        samples.push(Sample { crop, embedding });
+        samples.push(Sample {
+            crop,
+            embedding,
+            side_px: width.min(height) * (1.0 - 2.0 * margin),
+            light: brightness(&frame),
+        });
         progress(i + 1);
     }
     Ok(samples)
@@ -201,6 +229,11 @@ fn read_into(path: &Path, frame: &mut Frame) -> anyhow::Result<()> {
         .reset(PixelFormat::Rgb8, width, height)
         .copy_from_slice(&picture);
     Ok(())
+}
+
+fn brightness(frame: &Frame) -> f32 {
+    let sum: u64 = frame.data().iter().map(|v| u64::from(*v)).sum();
+    sum as f32 / frame.data().len().max(1) as f32
 }
 
 /// Counts by class.

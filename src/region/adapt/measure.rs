@@ -82,20 +82,29 @@ pub fn judge(bank: &RegionBank, samples: &[Sample]) -> Vec<Verdict> {
 /// The figures of verdicts.
 pub fn figures(verdicts: &[Verdict]) -> Figures {
     let count = |f: &dyn Fn(&Verdict) -> bool| verdicts.iter().filter(|v| f(v)).count();
-    let mut bins = [(0.0_f64, 0.0_f64); BINS];
-    for v in verdicts {
-        let bin = ((v.probability * BINS as f32) as usize).min(BINS - 1);
-        bins[bin].0 += f64::from(v.probability);
-        bins[bin].1 += f64::from(u8::from(v.right));
-    }
-    let gap: f64 = bins.iter().map(|(p, right)| (p - right).abs()).sum();
+    let weighted = verdicts.iter().map(|v| (v.probability, v.right, 1));
     Figures {
         crops: verdicts.len(),
         right: count(&|v| v.right),
         named_right: count(&|v| v.right && v.named),
         named_wrong: count(&|v| !v.right && v.named),
-        calibration_error: (gap / verdicts.len().max(1) as f64) as f32,
+        calibration_error: calibration_error(weighted) as f32,
     }
+}
+
+/// Expected calibration error of (probability, right, how often it counts).
+pub fn calibration_error(verdicts: impl Iterator<Item = (f32, bool, u32)>) -> f64 {
+    let mut bins = [(0.0_f64, 0.0_f64); BINS];
+    let mut all = 0.0_f64;
+    for (probability, right, weight) in verdicts {
+        let (weight, bin) = (f64::from(weight), (probability * BINS as f32) as usize);
+        let bin = &mut bins[bin.min(BINS - 1)];
+        bin.0 += weight * f64::from(probability);
+        bin.1 += weight * f64::from(u8::from(right));
+        all += weight;
+    }
+    let gap: f64 = bins.iter().map(|(p, right)| (p - right).abs()).sum();
+    gap / all.max(1.0)
 }
 
 /// How often a label was taken for another class, most often first.

@@ -7,7 +7,7 @@ mod collect;
 mod journal;
 mod latency;
 mod map;
-pub(super) mod markup;
+pub(crate) mod markup;
 mod page;
 mod swaps;
 mod timeline;
