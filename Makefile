@@ -55,10 +55,41 @@ test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its develop
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration
 
+# The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
-test-rig: build ## Run the fault tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
+test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
+	TSEDGE_PROGRAM=$(TSEDGE) cross/package.sh amd64 target/rig-packages
 	tests/rig/vm-build.sh
-	$(CARGO) test --locked --features rig-tests --test integration -- --nocapture rig_
+	TSEDGE_PACKAGES=target/rig-packages $(CARGO) test --locked --features rig-tests --test integration -- --nocapture rig_
+
+.PHONY: test-rig-arm64
+test-rig-arm64: ## Run the package tests in an ARM64 virtual machine (builds all for it: half an hour the first time)
+	cross/package.sh arm64
+	VM_ARCH=arm64 tests/rig/vm-build.sh
+	VM_ARCH=arm64 TSEDGE_PACKAGES=target/packages $(CARGO) test --locked --features rig-tests --test integration -- \
+		--nocapture --test-threads 1 rig_service rig_package
+
+.PHONY: test-qemu
+test-qemu: setup ## Replay the golden drives with the program for ARM64, emulated
+	cross/build.sh arm64
+	cross/get_emulator.sh .cross/arm64-emulator
+	$(PYTHON) scripts/get_onnxruntime.py target/cross/onnxruntime-arm64 aarch64
+	TSEDGE_ARM64=target/cross/aarch64-unknown-linux-gnu/dist/tsedge TSEDGE_EMULATOR=.cross/arm64-emulator/run \
+		TSEDGE_ARM64_ONNXRUNTIME=target/cross/onnxruntime-arm64/libonnxruntime.so \
+		$(CARGO) test --locked --features qemu-tests --test integration -- --nocapture qemu_
+
+ARCH ?= amd64
+.PHONY: cross
+cross: tools ## Build the program for boards, ARCH=amd64 or arm64 (cross/README.md)
+	cross/build.sh $(ARCH)
+
+.PHONY: deb
+deb: tools ## Make the Debian packages, ARCH=amd64 or arm64, into target/packages
+	cross/package.sh $(ARCH)
+
+.PHONY: test-reproducible
+test-reproducible: ## Build the packages twice in different folders and compare: ARCH=amd64 or arm64
+	cross/compare_builds.sh $(ARCH)
 
 $(PEERS)/ready: tests/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -107,7 +138,7 @@ test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torc
 .PHONY: lint
 lint: ## Format, clippy, ruff
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests,rig-tests -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests,rig-tests,qemu-tests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 .PHONY: lint-python

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Put a pinned ONNX Runtime library into .runtime/ (or the folder given), checked by its hash.
+"""Put a pinned ONNX Runtime library and its notices into a folder, checked by its hash.
+
+usage: get_onnxruntime.py [FOLDER [MACHINE]]   (.runtime, for this machine; x86_64 or aarch64)
 
 The library is taken from the official wheel on PyPI; nothing is installed into Python.
 """
@@ -29,7 +31,7 @@ WHEELS = {  # machine: (platform tag, sha256 of the wheel)
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".runtime")
     library, stamp = folder / "libonnxruntime.so", folder / "libonnxruntime.sha256"
-    machine = platform.machine()
+    machine = sys.argv[2] if len(sys.argv) > 2 else platform.machine()
     if sys.platform != "linux" or machine not in WHEELS:
         sys.exit(
             f"no pinned ONNX Runtime for {sys.platform}/{machine}: install {VERSION} or newer "
@@ -56,6 +58,8 @@ def main() -> None:
             sys.exit(f"{wheel.name}: sha256 is {found}, expected {wheel_sha256}: not installed")
         with zipfile.ZipFile(wheel) as archive:
             (member,) = [n for n in archive.namelist() if "/libonnxruntime.so" in n]
+            for notice in ("LICENSE", "ThirdPartyNotices.txt"):
+                (folder / notice).write_bytes(archive.read(f"onnxruntime/{notice}"))
             part = folder / "libonnxruntime.so.part"
             part.write_bytes(archive.read(member))
         os.replace(part, library)

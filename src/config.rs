@@ -189,6 +189,9 @@ pub struct PacksConfig {
     pub signatures: Option<Signatures>,
     /// Minisign public keys in base64: the second line of a `.pub` file.
     pub public_keys: Option<Vec<String>>,
+    /// Folder of packs that were installed on this machine; they go before those of the models. It need
+    /// not be there yet.
+    pub installed: Option<PathBuf>,
 }
 
 impl ConfigFile {
@@ -252,6 +255,7 @@ impl ConfigFile {
         put(&mut self.region.fixed, other.region.fixed);
         put(&mut self.packs.signatures, other.packs.signatures);
         put(&mut self.packs.public_keys, other.packs.public_keys);
+        put(&mut self.packs.installed, other.packs.installed);
     }
 }
 
@@ -272,6 +276,8 @@ pub struct Plan {
     pub encoder: Card,
     /// Folder of region packs.
     pub packs: PathBuf,
+    /// Folder of packs that go before them.
+    pub installed_packs: Option<PathBuf>,
     /// Whose packs are believed.
     pub trust: Trust,
     /// How frames are put before the detector.
@@ -289,10 +295,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The folder of packs, nothing read yet.
+    /// The folders of packs, nothing read yet.
     pub fn pack_store(&self) -> PackStore {
         let encoder = &self.encoder;
         PackStore::new(&self.packs, &encoder.spec.sha256, encoder.dim())
+            .with_installed(self.installed_packs.as_deref())
             .with_trust(self.trust.clone())
     }
 
@@ -343,6 +350,7 @@ impl Plan {
             detector,
             encoder,
             packs,
+            installed_packs: config.packs.installed.clone(),
             trust,
             detect,
             detect_budget,

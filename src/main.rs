@@ -2,31 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use tsedge::cmd;
-
-/// Finds traffic signs in a vehicle's camera and names them by the region the car is in.
-#[derive(Parser)]
-#[command(version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TSEDGE_COMMIT"), ")"))]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Bench(cmd::bench::Args),
-    Cameras(cmd::cameras::Args),
-    Check(cmd::check::Args),
-    Collect(cmd::collect::Args),
-    Adapt(cmd::adapt::Args),
-    Models(cmd::models::Args),
-    Eval(cmd::eval::Args),
-    Region(cmd::region::Args),
-    Replay(Box<cmd::replay::Args>),
-    Run(cmd::run::Args),
-    Simulate(cmd::simulate::Args),
-}
+use clap::Parser as _;
+use tsedge::cmd::{self, Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

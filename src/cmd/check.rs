@@ -128,7 +128,7 @@ fn check_models(config: &ConfigFile, found: &mut Findings) {
     check_packs(&plan, found);
 }
 
-/// Every pack in the folder: a damaged one would be refused at the border.
+/// Every pack in the folders: a damaged one would be refused at the border.
 fn check_packs(plan: &Plan, found: &mut Findings) {
     let mut good = 0;
     let store = plan.pack_store();
@@ -138,8 +138,9 @@ fn check_packs(plan: &Plan, found: &mut Findings) {
             Err(e) => found.faults.push(e.to_string()),
         }
     }
-    let folder = plan.packs.display();
-    found.good.push(format!("{good} region packs in {folder}"));
+    let folders = store.folders().map(|folder| folder.display().to_string());
+    let folders = folders.collect::<Vec<_>>().join(" and ");
+    found.good.push(format!("{good} region packs in {folders}"));
 }
 
 fn check_camera(name: Option<Arc<str>>, camera: &CameraConfig, found: &mut Findings) {

@@ -24,6 +24,32 @@ pub mod simulate;
 
 use std::process::ExitCode;
 
+/// Finds traffic signs in a vehicle's camera and names them by the region the car is in.
+#[derive(clap::Parser)]
+#[command(name = "tsedge", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("TSEDGE_COMMIT"), ")"))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(clap::Subcommand)]
+#[allow(missing_docs, reason = "each one's help is that of its arguments")]
+pub enum Command {
+    Bench(bench::Args),
+    Cameras(cameras::Args),
+    Check(check::Args),
+    Collect(collect::Args),
+    Adapt(adapt::Args),
+    Models(models::Args),
+    Eval(eval::Args),
+    Region(region::Args),
+    Replay(Box<replay::Args>),
+    Run(run::Args),
+    Simulate(simulate::Args),
+}
+
 /// How a command ended, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -66,8 +66,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Check a pack and put it into the pack folder; the pack before is kept. A running unit reads by it
-    /// within a second.
+    /// Check a pack and put it into the pack folder, that of [packs] `installed` where --config has it; the
+    /// pack before is kept. A running unit reads by it within a second.
     Install {
         /// A pack; its signature beside it goes along.
         pack: PathBuf,
@@ -149,6 +149,12 @@ impl TrustArgs {
             None => Trust::new(Signatures::Required, &self.public_key),
         }
     }
+
+    /// The folder for packs that the configuration names.
+    fn installed(&self) -> anyhow::Result<Option<PathBuf>> {
+        let config = ConfigFile::read_or_default(self.config.as_deref())?;
+        Ok(config.packs.installed)
+    }
 }
 
 /// Runs the subcommand.
@@ -175,14 +181,19 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         } => keygen(name, password_file.as_deref())?,
         Command::Install {
             pack,
-            trust,
+            trust: trust_args,
             models,
         } => {
             let folder = config::models_folder(models.as_deref())?;
             let card = Card::read(&folder.join("encoder.toml"), Kind::Encoder)?;
-            let trust = trust.trust()?;
+            let trust = trust_args.trust()?;
             check(pack, &trust, &card)?;
-            let target = install(pack, &folder.join("packs"), &trust)?;
+            let packs = match trust_args.installed()? {
+                Some(packs) => packs,
+                None => folder.join("packs"),
+            };
+            std::fs::create_dir_all(&packs).with_context(|| packs.display().to_string())?;
+            let target = install(pack, &packs, &trust)?;
             say!("installed as {}", target.display());
         }
         Command::List { folder, models } => {

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// File name of the library.
+/// File name of the library, as wheels and development packages have it.
 const LIBRARY: &str = "libonnxruntime.so";
+/// As packages of systems have it.
+const VERSIONED: &str = "libonnxruntime.so.1";
 
 /// ONNX Runtime allows one environment a process.
 static LOADED: Mutex<Option<OnnxRuntime>> = Mutex::new(None);
@@ -147,7 +149,7 @@ fn version(path: &Path) -> Option<String> {
     }
 }
 
-/// A checkout's own copy, beside the program, then the system's folders.
+/// A checkout's own copy, beside the program (the package `tsedge-onnxruntime`), then the system's folders.
 fn usual_places() -> Vec<PathBuf> {
     let mut folders = vec![PathBuf::from(".runtime")];
     if let Ok(program) = std::env::current_exe() {
@@ -170,5 +172,6 @@ fn usual_places() -> Vec<PathBuf> {
         ]
         .map(PathBuf::from),
     );
-    folders.into_iter().map(|f| f.join(LIBRARY)).collect()
+    let names = |folder: PathBuf| [LIBRARY, VERSIONED].map(|name| folder.join(name));
+    folders.into_iter().flat_map(names).collect()
 }

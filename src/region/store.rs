@@ -1,9 +1,14 @@
 //! The packs of a folder: checked when first needed, then kept in memory.
 //!
+//! A second folder may hold packs that were installed on this machine; they go before those that came with
+//! the models, which an update of the program replaces.
+//!
 //! A pack that is refused stops nothing. The last good one is used: the bank in memory, else
-//! `X.safetensors.previous`, else the pack of the country, else WORLD; [`PackStore::take_refusals`] tells.
+//! `X.safetensors.previous`, else the one that came with the models, else the pack of the country, else
+//! WORLD; [`PackStore::take_refusals`] tells.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +22,7 @@ use crate::units::RegionCode;
 #[derive(Debug)]
 pub struct PackStore {
     folder: PathBuf,
+    installed: Option<PathBuf>,
     encoder_sha256: String,
     dim: usize,
     trust: Trust,
@@ -29,6 +35,7 @@ impl PackStore {
     pub fn new(folder: &Path, encoder_sha256: &str, dim: usize) -> Self {
         Self {
             folder: folder.to_owned(),
+            installed: None,
             encoder_sha256: encoder_sha256.to_owned(),
             dim,
             trust: Trust::default(),
@@ -43,26 +50,42 @@ impl PackStore {
         self
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Looks into `folder` first; it need not be there yet.
+    pub fn with_installed(mut self, folder: Option<&Path>) -> Self {
+        self.installed = folder.map(Path::to_owned);
+        self
     }
 
-    /// The regions that have a file in the folder, in the order of their codes.
+    /// The folders, the first that has a region's pack counts.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.installed.iter().chain([&self.folder]).map(|f| &**f)
+    }
+
+    /// The regions that have a file in a folder, in the order of their codes.
     pub fn regions(&self) -> std::io::Result<Vec<RegionCode>> {
         let mut regions = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let code = name.to_str().and_then(|n| n.strip_suffix(".safetensors"));
-            regions.extend(code.and_then(RegionCode::parse));
+        for folder in self.folders() {
+            let entries = match std::fs::read_dir(folder) {
+                Err(e) if e.kind() == ErrorKind::NotFound && folder != self.folder => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let name = entry?.file_name();
+                let code = name.to_str().and_then(|n| n.strip_suffix(".safetensors"));
+                regions.extend(code.and_then(RegionCode::parse));
+            }
         }
         regions.sort();
+        regions.dedup();
         Ok(regions)
     }
 
     /// Where a region's pack lies.
     pub fn path_of(&self, region: RegionCode) -> PathBuf {
-        self.folder.join(format!("{region}.safetensors"))
+        let name = format!("{region}.safetensors");
+        let installed = self.installed.iter().map(|folder| folder.join(&name));
+        (installed.into_iter().find(|path| path.exists()))
+            .unwrap_or_else(|| self.folder.join(&name))
     }
 
     /// The bank in memory, if the region's pack was read.
@@ -77,30 +100,32 @@ impl PackStore {
         Ok(bank)
     }
 
-    /// The pack of exactly this region, or the one before where that is refused; `None` when the
-    /// folder has none. The error is that of the newest.
+    /// The pack of exactly this region, or the one before where that is refused; `None` when no folder
+    /// has one. The error is that of the first.
     pub fn exact(&mut self, region: RegionCode) -> Result<Option<Arc<RegionBank>>, PackError> {
         if let Some(bank) = self.banks.get(region.as_str()) {
             return Ok(Some(Arc::clone(bank)));
         }
-        let path = self.path_of(region);
-        let previous = previous_path(&path);
-        if !path.exists() && !previous.exists() {
-            return Ok(None);
+        let name = format!("{region}.safetensors");
+        let newest = self.folders().map(|folder| folder.join(&name));
+        let places: Vec<PathBuf> = newest
+            .flat_map(|path| [path.clone(), previous_path(&path)])
+            .collect();
+        let mut first_refused = None;
+        for path in places.iter().filter(|path| path.exists()) {
+            match self.read(path, region) {
+                Ok((bank, _)) => {
+                    self.refusals.extend(first_refused);
+                    let bank = Arc::new(bank);
+                    self.banks.insert(region.to_string(), Arc::clone(&bank));
+                    return Ok(Some(bank));
+                }
+                Err(refused) => {
+                    first_refused.get_or_insert(refused);
+                }
+            }
         }
-        let refused = match self.reload(region) {
-            Ok(bank) => return Ok(Some(bank)),
-            Err(refused) => refused,
-        };
-        if previous.exists()
-            && let Ok((bank, _)) = self.read(&previous, region)
-        {
-            self.refusals.push(refused);
-            let bank = Arc::new(bank);
-            self.banks.insert(region.to_string(), Arc::clone(&bank));
-            return Ok(Some(bank));
-        }
-        Err(refused)
+        first_refused.map_or(Ok(None), Err)
     }
 
     /// The best pack for a region: its own, its country's, or WORLD. Packs refused on the way are told by

@@ -1,4 +1,4 @@
-//! Packs that arrive while driving: a folder is looked at every [`POLL`], and what is new is checked.
+//! Packs that arrive while driving: folders are looked at every [`POLL`], and what is new is checked.
 //!
 //! Looking is a `stat` of a few files. It works on every file system a pack can come by (overlays, network
 //! shares, memory cards), and needs no queue that can overflow; events of the kernel would bring news
@@ -33,10 +33,10 @@ pub enum PackNews {
     },
 }
 
-/// Of a pack and its signature: what changes when either is written.
-type Stamp = [Option<(u64, SystemTime)>; 2];
+/// Of a region's packs and their signatures, by folder: what changes when one is written.
+type Stamp = Vec<Option<(u64, SystemTime)>>;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Seen {
     stamp: Stamp,
     judged: bool,
@@ -50,9 +50,9 @@ pub struct PackWatcher {
 }
 
 impl PackWatcher {
-    /// Watches the store's folder; what lies there now is known.
+    /// Watches the store's folders; what lies there now is known.
     pub fn new(store: PackStore) -> Self {
-        let seen = (stamps(store.folder()).into_iter())
+        let seen = (stamps(&store).into_iter())
             .map(|(region, stamp)| {
                 let judged = true;
                 (region, Seen { stamp, judged })
@@ -69,7 +69,7 @@ impl PackWatcher {
     /// Looks once. A folder that cannot be read now has no news; packs that vanish stay in memory.
     pub fn look(&mut self) -> Vec<PackNews> {
         let mut news = Vec::new();
-        for (region, stamp) in stamps(self.store.folder()) {
+        for (region, stamp) in stamps(&self.store) {
             let before = self.seen.get(&region);
             let settled = before.is_some_and(|seen| seen.stamp == stamp);
             let judged = settled && before.is_some_and(|seen| seen.judged);
@@ -93,21 +93,18 @@ impl PackWatcher {
     }
 }
 
-/// Every `<REGION>.safetensors` of a folder.
-fn stamps(folder: &Path) -> BTreeMap<RegionCode, Stamp> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return BTreeMap::new();
-    };
+/// Every region that has a pack in one of the folders.
+fn stamps(store: &PackStore) -> BTreeMap<RegionCode, Stamp> {
     let stamp = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.len(), metadata.modified().ok()?))
     };
-    (entries.flatten())
-        .filter_map(|entry| {
-            let path = entry.path();
-            let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
-            let region = RegionCode::parse(name)?;
-            Some((region, [stamp(&path), stamp(&signature_path(&path))]))
-        })
-        .collect()
+    let of = |region: RegionCode| {
+        let packs = (store.folders()).map(|folder| folder.join(format!("{region}.safetensors")));
+        packs
+            .flat_map(|pack| [stamp(&pack), stamp(&signature_path(&pack))])
+            .collect()
+    };
+    let regions = store.regions().unwrap_or_default().into_iter();
+    regions.map(|region| (region, of(region))).collect()
 }

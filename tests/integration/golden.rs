@@ -4,14 +4,16 @@
 //! Each folder of `tests/golden` names a scenario, the tolerance and the expected events; the drive is
 //! rendered by the test. Kinds, order, tracks and classes must be equal; figures may differ within
 //! `tolerance.toml`, as rendering and inference round differently between processors.
-//! `TSEDGE_BLESS=1` rewrites the expectation and records what made it.
+//! `TSEDGE_BLESS=1` rewrites the expectation and records what made it. `TSEDGE_ARM64` names the program built
+//! for ARM64, run by `TSEDGE_EMULATOR` with the ONNX Runtime `TSEDGE_ARM64_ONNXRUNTIME` (`make test-qemu`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{drive, plan, root, tsedge_ok};
+use crate::support::{drive, plan, program, root, succeeds, tsedge_ok};
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,8 +27,12 @@ struct Tolerance {
 }
 
 fn replay(scenario: &str, threads: &str, out: &Path) -> String {
+    replay_by(&mut program(), scenario, threads, out)
+}
+
+fn replay_by(program: &mut Command, scenario: &str, threads: &str, out: &Path) -> String {
     let drive = drive(scenario);
-    tsedge_ok([
+    program.args([
         "replay".as_ref(),
         drive.video.as_os_str(),
         "--gps".as_ref(),
@@ -37,15 +43,22 @@ fn replay(scenario: &str, threads: &str, out: &Path) -> String {
         "--jsonl".as_ref(),
         out.as_os_str(),
     ]);
+    succeeds(program);
     std::fs::read_to_string(out).unwrap()
 }
 
+/// The events of the golden replay `name`, and what they should be.
 fn check(name: &str) {
+    check_by(&mut program(), name);
+}
+
+fn check_by(program: &mut Command, name: &str) {
     let folder = root().join("tests/golden").join(name);
     let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
     let tolerance: Tolerance = toml::from_str(&read("tolerance.toml")).unwrap();
     let scratch = tempfile::tempdir().unwrap();
-    let found = replay(&tolerance.scenario, "1", &scratch.path().join("a.jsonl"));
+    let out = scratch.path().join("a.jsonl");
+    let found = replay_by(program, &tolerance.scenario, "1", &out);
     let confirmed = found
         .lines()
         .filter(|l| l.contains("\"sign_confirmed\""))
@@ -62,9 +75,12 @@ fn check(name: &str) {
     let expected = read("expected.jsonl");
     let (found, expected): (Vec<&str>, Vec<&str>) =
         (found.lines().collect(), expected.lines().collect());
+    let mut most = BTreeMap::new();
     for (n, (found, expected)) in found.iter().zip(&expected).enumerate() {
         let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-        if let Err(difference) = same(&parse(found), &parse(expected), "", &tolerance.within) {
+        let (found_event, expected_event) = (parse(found), parse(expected));
+        differences(&found_event, &expected_event, "", &mut most);
+        if let Err(difference) = same(&found_event, &expected_event, "", &tolerance.within) {
             panic!(
                 "{name} line {}: {difference}\nfound    {found}\nexpected {expected}",
                 n + 1
@@ -72,6 +88,32 @@ fn check(name: &str) {
         }
     }
     assert_eq!(found.len(), expected.len(), "{name}: number of events");
+    println!(
+        "{name}: {} events, most that differs: {most:?}",
+        found.len()
+    );
+}
+
+/// By field, the largest difference of two numbers; runners-up apart.
+fn differences(found: &Value, expected: &Value, field: &str, most: &mut BTreeMap<String, f64>) {
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => {
+            for (key, value) in a.iter().filter(|(key, _)| *key != "top") {
+                differences(value, b.get(key).unwrap_or(&Value::Null), key, most);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            for (a, b) in a.iter().zip(b) {
+                differences(a, b, field, most);
+            }
+        }
+        (Value::Number(a), Value::Number(b)) if a != b => {
+            let off = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+            let most = most.entry(field.to_owned()).or_default();
+            *most = most.max(off);
+        }
+        _ => {}
+    }
 }
 
 /// Equal but for numbers within the tolerance of their field.
@@ -133,6 +175,33 @@ fn germany_to_france() {
 #[test]
 fn united_states() {
     check("us");
+}
+
+/// The program for ARM64, emulated.
+#[cfg(feature = "qemu-tests")]
+fn arm64() -> Command {
+    let named = |variable: &str| {
+        let path = std::env::var_os(variable).map(std::path::PathBuf::from);
+        root().join(path.unwrap_or_else(|| panic!("{variable} is not set: run `make test-qemu`")))
+    };
+    let mut program = Command::new(named("TSEDGE_EMULATOR"));
+    program
+        .current_dir(root())
+        .env("ORT_DYLIB_PATH", named("TSEDGE_ARM64_ONNXRUNTIME"))
+        .arg(named("TSEDGE_ARM64"));
+    program
+}
+
+#[test]
+#[cfg(feature = "qemu-tests")]
+fn qemu_arm64_gives_the_events_of_germany_to_france() {
+    check_by(&mut arm64(), "de_fr");
+}
+
+#[test]
+#[cfg(feature = "qemu-tests")]
+fn qemu_arm64_gives_the_events_of_the_united_states() {
+    check_by(&mut arm64(), "us");
 }
 
 #[test]

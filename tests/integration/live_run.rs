@@ -75,6 +75,21 @@ fn a_killed_unit_recognises_again_three_seconds_after_its_restart() {
     running.end();
 }
 
+#[test]
+fn a_unit_at_work_holds_at_most_200_mb() {
+    let running = repeated("DE", tempfile::TempDir::new().unwrap(), "", &[]);
+    running.wait_for(|events| !kinds(events, "sign_confirmed").is_empty());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    running.terminate();
+    running.end();
+    let most = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let most_kb: u64 = (most.unwrap().trim().strip_suffix(" kB").unwrap())
+        .parse()
+        .unwrap();
+    println!("resident at most {most_kb} kB");
+    assert!(most_kb * 1024 <= 200_000_000, "{most_kb} kB");
+}
+
 /// The drive over and over.
 fn repeated(region: &str, dir: tempfile::TempDir, config: &str, more: &[&str]) -> Running {
     let drive = drive("test_de_fr").video;

@@ -95,6 +95,51 @@ fn packs_go_live_as_they_come_and_bad_ones_do_not() {
 }
 
 #[test]
+fn packs_installed_here_go_before_those_of_the_models_which_stand_in_for_them() {
+    let (models, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let installed = state.path().join("packs");
+    for region in ["DE", "FR"] {
+        let file = models.path().join(format!("{region}.safetensors"));
+        std::fs::write(file, bytes(region, "shipped 1")).unwrap();
+    }
+    let both = || store(models.path()).with_installed(Some(&installed));
+    let mut watcher = PackWatcher::new(both());
+    let version = |watcher: &mut PackWatcher| {
+        let bank = watcher.store().best(code("DE")).unwrap();
+        bank.version().to_string()
+    };
+    assert_eq!(
+        version(&mut watcher),
+        "shipped 1",
+        "the folder need not be there"
+    );
+
+    std::fs::create_dir(&installed).unwrap();
+    let own = installed.join("DE.safetensors");
+    std::fs::write(&own, bytes("DE", "own")).unwrap();
+    assert_eq!(live(next_news(&mut watcher)), "DE own");
+    // An update of the program brings a newer one: the one that was installed stays.
+    let shipped = models.path().join("DE.safetensors");
+    std::fs::write(&shipped, bytes("DE", "shipped 2")).unwrap();
+    for _ in 0..3 {
+        assert!(watcher.look().is_empty());
+    }
+    assert_eq!(version(&mut watcher), "own");
+    assert_eq!(watcher.store().regions().unwrap(), [code("DE"), code("FR")]);
+
+    // One that no longer fits is told, and what was shipped is read.
+    let whole = std::fs::read(&own).unwrap();
+    std::fs::write(&own, &whole[..whole.len() / 2]).unwrap();
+    let mut started = both();
+    let bank = started.best(code("DE")).unwrap();
+    assert_eq!(&**bank.version(), "shipped 2");
+    assert_eq!(started.take_refusals()[0].path, own);
+    refused(next_news(&mut watcher));
+    std::fs::remove_file(&own).unwrap();
+    assert_eq!(live(next_news(&mut watcher)), "DE shipped 2");
+}
+
+#[test]
 fn a_pack_that_is_still_being_copied_is_not_judged() {
     let folder = tempfile::tempdir().unwrap();
     let mut watcher = PackWatcher::new(store(folder.path()));

@@ -1,41 +1,81 @@
-//! In a virtual machine with a real camera driver, a real CAN interface and systemd: faults come and go.
+//! In a virtual machine with a real camera driver, a real CAN interface and systemd: faults come and go,
+//! and so do the packages.
+//!
+//! `VM_ARCH` chooses the machine; `TSEDGE_PACKAGES` names the folder with the packages for it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use tsedge::region::Pack;
+use tsedge::region::install::write_pack;
+use tsedge::region::pack::RowType;
 
 use crate::support::root;
 
-/// A folder shared with the machine, with the program (release build), its models and ONNX Runtime.
-fn share() -> tempfile::TempDir {
+fn do_all(command: &mut Command) {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+}
+
+/// A folder shared with the machine, with the scripts and `files` under new names.
+fn share(files: &[(PathBuf, &str)]) -> tempfile::TempDir {
     let dir = tempfile::TempDir::new().unwrap();
-    let copy = |from: PathBuf, to: &str| {
-        let status = Command::new("cp")
-            .arg("-r")
-            .arg(from)
-            .arg(dir.path().join(to))
-            .status();
-        assert!(status.unwrap().success());
+    let copy = |from: &Path, to: &str| {
+        do_all(
+            Command::new("cp")
+                .arg("-r")
+                .arg(from)
+                .arg(dir.path().join(to)),
+        );
     };
-    copy(root().join("target/release/tsedge"), "tsedge");
-    copy(
-        root().join(".runtime/libonnxruntime.so"),
-        "libonnxruntime.so",
-    );
-    copy(root().join("models"), "models");
+    for (from, to) in files {
+        copy(from, to);
+    }
     for file in std::fs::read_dir(root().join("tests/rig")).unwrap() {
         let file = file.unwrap();
-        copy(file.path(), file.file_name().to_str().unwrap());
+        copy(&file.path(), file.file_name().to_str().unwrap());
     }
     // Units with a user of their own read it too.
-    let open = Command::new("chmod")
-        .arg("-R")
-        .arg("a+rX")
-        .arg(dir.path())
-        .status();
-    assert!(open.unwrap().success());
+    do_all(Command::new("chmod").args(["-R", "a+rX"]).arg(dir.path()));
     dir
+}
+
+/// The packages, without their versions in their names.
+fn packages() -> Vec<(PathBuf, &'static str)> {
+    let folder = std::env::var_os("TSEDGE_PACKAGES").map(PathBuf::from);
+    let folder = root().join(folder.expect("TSEDGE_PACKAGES names the folder of the packages"));
+    let newest = |name: &str| {
+        let files = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap());
+        let files = files.filter(|f| f.file_name().to_string_lossy().starts_with(name));
+        files
+            .max_by_key(|f| f.metadata().unwrap().modified().unwrap())
+            .unwrap_or_else(|| panic!("{name} in {}", folder.display()))
+            .path()
+    };
+    vec![
+        (newest("tsedge_"), "tsedge.deb"),
+        (newest("tsedge-onnxruntime_"), "tsedge-onnxruntime.deb"),
+    ]
+}
+
+/// `NAME VALUE...` of facts.txt.
+fn fact(share: &Path, name: &str) -> Vec<String> {
+    let facts = lines(share, "facts.txt");
+    let of = |line: &String| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned());
+    let found = facts.iter().find_map(of).unwrap_or_else(|| {
+        let journal = lines(share, "journal.txt").join("\n");
+        let dpkg = lines(share, "dpkg.txt").join("\n");
+        panic!("no {name}: {facts:?}\n{journal}\n{dpkg}")
+    });
+    found.split(' ').map(str::to_owned).collect()
+}
+
+/// The most memory that the unit held: what is promised, with small pictures.
+fn memory_is_small(share: &Path) {
+    let kb: u64 = fact(share, "memory_kb")[0].parse().unwrap();
+    assert!(kb > 10_000 && kb * 1024 <= 200_000_000, "{kb} kB");
 }
 
 /// Runs a script of `tests/rig` in the machine.
@@ -82,7 +122,14 @@ fn until(health: &[(f64, Vec<String>)], start: f64, reason: &str, stands: bool) 
 
 #[test]
 fn rig_camera_and_bus_come_and_go() {
-    let share = share();
+    let share = share(&[
+        (root().join("target/release/tsedge"), "tsedge"),
+        (
+            root().join(".runtime/libonnxruntime.so"),
+            "libonnxruntime.so",
+        ),
+        (root().join("models"), "models"),
+    ]);
     let made = Command::new("make")
         .current_dir(root())
         .args(["can-receiver", "CFLAGS=-static"])
@@ -148,27 +195,12 @@ fn rig_camera_and_bus_come_and_go() {
 
 #[test]
 fn rig_service_starts_restarts_and_stops() {
-    let share = share();
-    for file in [
-        "tsedge.service",
-        "tsedge.toml",
-        "61-tsedge.rules",
-        "tsedge.tmpfiles",
-    ] {
-        let to = share.path().join(file);
-        std::fs::copy(root().join("systemd").join(file), to).unwrap();
-    }
-    in_machine(share.path(), &["bash", "service.sh"], 400);
+    let share = share(&packages());
+    in_machine(share.path(), &["bash", "service.sh"], 500);
     let share = share.path();
     let journal = lines(share, "journal.txt").join("\n");
     let facts = lines(share, "facts.txt");
-    let fact = |name: &str| -> Vec<&str> {
-        let found = facts
-            .iter()
-            .find_map(|f| f.strip_prefix(&format!("{name} ")));
-        let found = found.unwrap_or_else(|| panic!("no {name}: {facts:?}\n{journal}"));
-        found.split(' ').collect()
-    };
+    let fact = |name: &str| fact(share, name);
     println!("{facts:?}");
     assert!(fact("camera")[0].starts_with("/dev/video"), "{facts:?}");
     assert_ne!(fact("started")[0], "0", "{journal}");
@@ -186,8 +218,72 @@ fn rig_service_starts_restarts_and_stops() {
     }
     assert!(journal.contains("Watchdog timeout"), "{journal}");
     assert_eq!(fact("result"), ["success", "inactive"], "{journal}");
+    memory_is_small(share);
     let status = lines(share, "status.txt").join("\n");
     assert!(status.contains("frames"), "{status}");
     let last = lines(share, "last_event.txt").join("");
     assert!(last.contains("\"event\":\"summary\""), "{last}");
+}
+
+#[test]
+fn rig_package_is_installed_upgraded_under_a_running_unit_removed_and_purged() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (tree, next) = (
+        scratch.path().join("tree"),
+        scratch.path().join("tsedge-next.deb"),
+    );
+    // The next version: the same files.
+    let mut files = packages();
+    do_all(
+        Command::new("dpkg-deb")
+            .arg("-R")
+            .arg(&files[0].0)
+            .arg(&tree),
+    );
+    let control = tree.join("DEBIAN/control");
+    let text = std::fs::read_to_string(&control).unwrap();
+    let version = text.lines().find(|l| l.starts_with("Version: ")).unwrap();
+    std::fs::write(&control, text.replace(version, "Version: 999")).unwrap();
+    do_all(
+        Command::new("dpkg-deb")
+            .args(["--root-owner-group", "-Znone", "-b"])
+            .arg(&tree)
+            .arg(&next),
+    );
+    let own = scratch.path().join("own.safetensors");
+    let mut pack = Pack::read(&root().join("models/packs/DE.safetensors"))
+        .unwrap()
+        .0;
+    pack.version = "own".to_owned();
+    write_pack(&pack, RowType::F16, &own).unwrap();
+    files.extend([(next, "tsedge-next.deb"), (own, "own.safetensors")]);
+
+    let share = share(&files);
+    in_machine(share.path(), &["bash", "package.sh"], 500);
+    let share = share.path();
+    println!("{:?}", lines(share, "facts.txt"));
+    let journal = lines(share, "journal.txt").join("\n");
+    let fact = |name: &str| fact(share, name);
+    let number = |name: &str| fact(name)[0].parse::<u32>().unwrap();
+    // Nothing runs before its owner says so.
+    assert_eq!(fact("fresh_active"), ["inactive"]);
+    assert_eq!(fact("manual"), ["yes", "yes"]);
+    assert!(number("pack_live") > 0, "{journal}");
+    let upgraded = fact("upgraded");
+    assert!(
+        upgraded[0] != upgraded[1] && upgraded[1] != "0" && upgraded[2] == "active",
+        "{upgraded:?}: {journal}"
+    );
+    assert_eq!(fact("upgraded_version"), ["999"]);
+    assert_eq!(fact("upgraded_pack"), ["same"]);
+    assert_eq!(fact("upgraded_config"), ["yes"]);
+    assert!(number("upgraded_uses") > 0, "{journal}");
+    assert!(number("upgraded_can") >= 20, "{journal}");
+    // Removed: the program is gone; packs, settings and recordings stay.
+    assert_eq!(fact("removed"), ["0", "no", "yes", "yes", "yes"]);
+    assert_eq!(fact("again"), ["active", "enabled", "yes"], "{journal}");
+    assert_eq!(fact("purged"), ["inactive", "0"]);
+    assert_eq!(fact("runtime_left"), ["yes"]);
+    assert_eq!(number("all_gone"), 0);
+    memory_is_small(share);
 }

@@ -25,18 +25,27 @@ pub fn data() -> PathBuf {
     folder.expect("TSEDGE_DATA must name the data folder (crops, frames, video, gps)")
 }
 
+/// The program, to be run in the checkout.
+pub fn program() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tsedge"));
+    program.current_dir(root());
+    program
+}
+
 /// Runs the program in the checkout.
 pub fn tsedge<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tsedge"))
-        .current_dir(root())
-        .args(args)
-        .output()
-        .expect("the program starts")
+    let output = program().args(args).output();
+    output.expect("the program starts")
 }
 
 /// Runs the program and expects success.
 pub fn tsedge_ok<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    let output = tsedge(args);
+    succeeds(program().args(args))
+}
+
+/// Runs a command and expects success.
+pub fn succeeds(command: &mut Command) -> Output {
+    let output = command.output().expect("the program starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
     output
