@@ -198,7 +198,7 @@ mod tests {
 
     fn refused(text: &str) -> String {
         let config: CameraConfig = toml::from_str(text).unwrap();
-        config.resolve().unwrap_err().to_string()
+        format!("{:#}", config.resolve().unwrap_err())
     }
 
     #[test]
