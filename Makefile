@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 .PHONY: tools
 tools:
@@ -125,8 +125,8 @@ lint: ## Format, clippy, ruff
 
 .PHONY: lint-python
 lint-python: $(VENV)/ready
-	$(PY) -m ruff check training bench scripts
-	$(PY) -m ruff format --check training bench scripts
+	$(PY) -m ruff check training bench scripts cross
+	$(PY) -m ruff format --check training bench scripts cross
 
 .PHONY: deny
 deny: ## Licences and sources of dependencies
