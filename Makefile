@@ -14,7 +14,7 @@ PY := $(VENV)/bin/python
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 .PHONY: tools
 tools:
@@ -143,8 +143,8 @@ lint: ## Format, clippy, ruff
 
 .PHONY: lint-python
 lint-python: $(VENV)/ready
-	$(PY) -m ruff check training bench scripts fleet
-	$(PY) -m ruff format --check training bench scripts fleet
+	$(PY) -m ruff check training bench scripts fleet cross
+	$(PY) -m ruff format --check training bench scripts fleet cross
 
 .PHONY: deny
 deny: ## Licences and sources of dependencies

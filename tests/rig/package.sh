@@ -14,7 +14,7 @@ systemctl enable -q tsedge; systemctl start tsedge; sleep 3
 tsedge region install own.safetensors --config $config >installed.txt 2>&1
 sleep 5
 fact pack_live "$(grep -c '"pack_version":"own"' $events)"
-fact memory_kb "$(sed -n 's/^VmHWM: *\([0-9]*\).*/\1/p' /proc/"$(main_pid)"/status)"
+fact memory_kb "$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\).*/\1/p' /proc/"$(main_pid)"/status)"
 
 before=$(main_pid); sum=$(sha256sum <$own)
 install_packages ./tsedge-next.deb; up; sleep 3

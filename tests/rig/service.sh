@@ -13,7 +13,7 @@ fact user "$(stat -c %U /proc/"$(main_pid)")"
 fact can "$(timeout 5 candump -L can0 | grep -c ' 6A0#')"
 fact exposure "$(systemd-analyze security --no-pager tsedge.service | sed -n 's/.*Overall exposure level for tsedge.service: \([0-9.]*\).*/\1/p')"
 systemd-analyze security --no-pager tsedge.service >security.txt
-fact memory_kb "$(sed -n 's/^VmHWM: *\([0-9]*\).*/\1/p' /proc/"$(main_pid)"/status)"
+fact memory_kb "$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\).*/\1/p' /proc/"$(main_pid)"/status)"
 before=$(main_pid); kill -KILL "$before"; sleep 1; up
 fact after_kill "$before" "$(main_pid)"
 sleep 3
