@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
             }
             if let Ok(plan) = Plan::resolve(&config) {
                 assert!((1..=64).contains(&plan.threads));
-                assert!(!plan.providers.is_empty());
+                assert!(!plan.providers.order.is_empty());
                 assert!(!plan.detect.views.is_empty());
                 assert!(plan.detect.threshold <= plan.recognition.track.start_score);
             }
