@@ -163,6 +163,10 @@ bench: setup ## Time the stages
 bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE; BLOCK="serial mqtt" compares with those blocked
 	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) $(if $(BLOCK),--block $(BLOCK))
 
+.PHONY: bench-endurance
+bench-endurance: build ## An hour of live operation: memory, descriptors, regular sentences; CLIP=file.mp4 REGION=DE MINUTES=60
+	bench/live/endurance.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) --minutes $(or $(MINUTES),60)
+
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE
 	bench/peer/compare.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD)
