@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 
 use super::Outcome;
 use crate::config;
@@ -77,12 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (base, _) = Pack::read(&args.base)?;
     base.check_encoder(&card.spec.sha256, card.dim())
         .map_err(|e| anyhow::anyhow!("{}: {e}", args.base.display()))?;
-    let context = card.spec.input.context.unwrap_or_default();
-    let margin = args.margin.unwrap_or(context / (1.0 + 2.0 * context));
-    ensure!(
-        (0.0..0.45).contains(&margin),
-        "--margin is {margin}, expected 0 to 0.45"
-    );
+    let margin = crops::margin(args.margin, card.spec.input.context)?;
 
     let runtime = OnnxRuntime::load(args.onnxruntime.as_deref())?;
     let mut encoder = Encoder::load(&runtime, &card, &Providers::cpu(), 1)?;

@@ -15,7 +15,7 @@ use crate::model::card::Kind;
 use crate::model::{Card, OnnxRuntime, Providers};
 use crate::recognise::Encoder;
 use crate::region::Pack;
-use crate::region::adapt::crops::{Crop, Sample, encode, list};
+use crate::region::adapt::crops::{Crop, Sample, encode, list, margin};
 use crate::region::install::write_atomically;
 use crate::region::pack;
 use crate::report::adapt::small_jpeg;
@@ -132,12 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let card = Card::read(&folder.join("encoder.toml"), Kind::Encoder)?;
     let listed = listed(args)?;
     let packs = packs(args, &folder, &card, &listed)?;
-    let context = card.spec.input.context.unwrap_or_default();
-    let margin = args.margin.unwrap_or(context / (1.0 + 2.0 * context));
-    ensure!(
-        (0.0..0.45).contains(&margin),
-        "--margin is {margin}, expected 0 to 0.45"
-    );
+    let margin = margin(args.margin, card.spec.input.context)?;
     let runtime = OnnxRuntime::load(args.onnxruntime.as_deref())?;
     let mut encoder = Encoder::load(&runtime, &card, &Providers::cpu(), 1)?;
     let scenery = match &args.scenery {

@@ -245,6 +245,18 @@ pub fn counts<'a>(samples: impl Iterator<Item = &'a Sample>) -> BTreeMap<&'a str
     counts
 }
 
+/// What lies around the sign in a crop, as a share of its side: as given, else as the encoder has it with
+/// `context`, a share of the sign's.
+pub fn margin(given: Option<f32>, context: Option<f32>) -> anyhow::Result<f32> {
+    let context = context.unwrap_or_default();
+    let margin = given.unwrap_or(context / (1.0 + 2.0 * context));
+    ensure!(
+        (0.0..0.45).contains(&margin),
+        "--margin is {margin}, expected 0 to 0.45"
+    );
+    Ok(margin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
