@@ -177,8 +177,14 @@ pub struct LiveResult {
 /// Runs until all cameras end or `shared.stop` is asked to; `look` is called every 20 ms or so.
 pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Result<LiveResult> {
     let (clock, board) = (Arc::clone(&job.clock), Arc::clone(&shared.board));
+    // Taken before outputs start: one that fails at once must not hide how the unit began.
+    let mut reporter = HealthReporter::default();
+    let began = reporter.poll(&board, clock.now(), 0);
     let hub = OutputHub::start(job.outputs, clock, &shared.threads.outputs, &board)
         .context("cannot start an output's thread")?;
+    if let Some(event) = began {
+        hub.tell(&Event::Health(event));
+    }
     let shares: Vec<u8> = job.cameras.iter().map(|c| c.share).collect();
     let mailbox = Mailbox::new(&shares, FRAMES);
     let clock = job.clock.as_ref();
@@ -201,7 +207,6 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         shed: Shed::Nothing,
         summary: Summary::default(),
     };
-    let mut reporter = HealthReporter::default();
     let mut losses = Losses::default();
     let summary = std::thread::scope(|scope| {
         let mailbox = &mailbox;
