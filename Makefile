@@ -51,16 +51,19 @@ test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (need
 test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
 	$(CARGO) test --locked --features gstreamer --test integration -- source_gstreamer
 
+# One set of features, so that they are compiled once for all of these.
+OUTSIDE = $(CARGO) test --locked --features data-tests,system-tests,rig-tests --test integration --
+
 .PHONY: test-system
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
-	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration
+	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(OUTSIDE) system_
 
 # The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
 test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
 	TSEDGE_PROGRAM=$(TSEDGE) cross/package.sh amd64 target/rig-packages
 	tests/rig/vm-build.sh
-	TSEDGE_PACKAGES=target/rig-packages $(CARGO) test --locked --features rig-tests --test integration -- --nocapture rig_
+	TSEDGE_PACKAGES=target/rig-packages $(OUTSIDE) --nocapture rig_
 
 .PHONY: test-rig-arm64
 test-rig-arm64: ## Run the package tests in an ARM64 virtual machine (builds all for it: half an hour the first time)
@@ -121,7 +124,7 @@ need-data:
 
 .PHONY: test-data
 test-data: setup need-data .tower/encoder.toml ## Run the tests on real clips; TSEDGE_DATA names the data folder
-	TSEDGE_TOWER=$(CURDIR)/.tower $(CARGO) test --locked --features data-tests --test integration -- data_
+	TSEDGE_TOWER=$(CURDIR)/.tower $(OUTSIDE) data_
 
 .tower/encoder.toml: $(VENV)/ready training/tsedge_training/tower.py | need-data
 	cd training && ../$(PY) -m tsedge_training tower --out ../.tower

@@ -116,7 +116,7 @@ pub struct SignEvent {
     pub probability: f32,
     /// The best three classes, best first.
     pub top: heapless::Vec<Candidate, 3>,
-    /// The region whose pack named it.
+    /// The region in force, which may be a subdivision; [`RegionEvent`] tells whose pack names signs there.
     pub region: RegionCode,
     /// Where: the last box.
     pub bbox: BoxPx,

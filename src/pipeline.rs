@@ -231,6 +231,7 @@ impl Recognition {
     /// Announces the region the drive starts in.
     pub fn announce_region(&mut self, region: RegionCode, position_deg: Option<(f64, f64)>) {
         self.region = region;
+        self.advisor.starts_in(region);
         let event = self.region_event(Timestamp::ZERO, 0, position_deg);
         self.events.push(Event::Region(event));
     }

@@ -81,6 +81,11 @@ impl Advisor {
         self.odometer.fix(time, position_deg);
     }
 
+    /// The region the drive starts in, where its pack is one of a larger region (`US-KS` by the pack of `US`).
+    pub fn starts_in(&mut self, region: RegionCode) {
+        self.limit.starts_in(region);
+    }
+
     /// Another region's rules hold from here.
     pub fn region(
         &mut self,

@@ -243,6 +243,7 @@ fn aligned(a: BoxPx, b: BoxPx) -> bool {
 mod tests {
     use super::*;
     use crate::advise::Odometer;
+    use crate::position::METRES_PER_DEGREE;
     use crate::units::Timestamp;
 
     const FRAME: (u32, u32) = (1280, 720);
@@ -256,7 +257,7 @@ mod tests {
         for frame in 0..=(metres / 0.6) as u32 {
             let driven = frame as f32 * 0.6;
             let time = Timestamp::from_ticks(i64::from(frame), 30);
-            odometer.fix(time, (48.0 + f64::from(driven) / 111_195.0, 8.0));
+            odometer.fix(time, (48.0 + f64::from(driven) / METRES_PER_DEGREE, 8.0));
             let ahead = 60.0 - driven * (1.0 - own);
             let (x, y) = (640.0 + FOCAL * right / ahead, 360.0 - FOCAL * up / ahead);
             let side = FOCAL * width / ahead;

@@ -140,6 +140,11 @@ impl SpeedLimit {
         self.conditional
     }
 
+    /// The region the drive starts in.
+    pub fn starts_in(&mut self, region: RegionCode) {
+        self.region = region;
+    }
+
     /// Another region's rules hold from here: what came from the old ones is dropped.
     pub fn region(
         &mut self,

@@ -1,9 +1,7 @@
 //! How far the car has driven, and when it turned off the road it was on, from position fixes.
 
+use crate::position::METRES_PER_DEGREE;
 use crate::units::Timestamp;
-
-/// Along a meridian.
-const METRES_PER_DEGREE: f64 = 111_195.0;
 
 /// No road vehicle is faster: a longer step is a jump of the receiver.
 const FASTEST_M_PER_S: f64 = 90.0;

@@ -9,14 +9,13 @@ use anyhow::{Context, bail, ensure};
 use geojson::{FeatureCollection, GeometryValue};
 
 use super::limits::{Limit, Stretch, Way};
-use crate::position::{Fix, Reading, distance_m};
+use crate::position::{Fix, METRES_PER_DEGREE, Reading, distance_m};
 use crate::units::{RoadType, SpeedUnit};
 
 /// A road farther from a fix is another one.
 const FARTHEST_M: f64 = 25.0;
 /// A road that leads elsewhere is another one.
 const MOST_TURN_DEG: f64 = 45.0;
-const METRES_A_DEGREE: f64 = 111_195.0;
 
 /// A road of the map.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,8 +156,13 @@ pub fn along(readings: &[Reading], roads: &[Road]) -> anyhow::Result<(Way, Vec<S
 /// The road nearest to the middle of a step that leads its way, in either direction.
 fn nearest(roads: &[Road], here: (f64, f64), there: (f64, f64)) -> Option<&Road> {
     let middle = ((here.0 + there.0) / 2.0, (here.1 + there.1) / 2.0);
-    let east = METRES_A_DEGREE * middle.0.to_radians().cos();
-    let flat = |p: (f64, f64)| ((p.1 - middle.1) * east, (p.0 - middle.0) * METRES_A_DEGREE);
+    let east = METRES_PER_DEGREE * middle.0.to_radians().cos();
+    let flat = |p: (f64, f64)| {
+        (
+            (p.1 - middle.1) * east,
+            (p.0 - middle.0) * METRES_PER_DEGREE,
+        )
+    };
     let (a, b) = (flat(here), flat(there));
     let step = (b.0 - a.0, b.1 - a.1);
     let mut best: Option<(f64, &Road)> = None;
@@ -209,11 +213,11 @@ mod tests {
             .map(Reading::Fix)
             .collect();
         let (way, stretches) = along(&readings, &roads).unwrap();
-        assert!((way.length_m() - 0.02 * METRES_A_DEGREE).abs() < 10.0);
+        assert!((way.length_m() - 0.02 * METRES_PER_DEGREE).abs() < 10.0);
         let limits: Vec<f32> = stretches.iter().map(|s| s.limit.unwrap().value).collect();
         assert_eq!(limits, [50.0, 100.0]);
         assert_eq!(stretches[1].road, Some(RoadType::Motorway));
-        assert!((stretches[0].to_m - 0.01 * METRES_A_DEGREE).abs() < 60.0);
+        assert!((stretches[0].to_m - 0.01 * METRES_PER_DEGREE).abs() < 60.0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod place;
 pub mod track;
 
 pub use live::{Live, PositionSource, Told};
-pub use place::{distance_m, heading_deg, moved};
+pub use place::{METRES_PER_DEGREE, distance_m, heading_deg, moved};
 
 use crate::units::Timestamp;
 

@@ -2,6 +2,9 @@
 
 const EARTH_RADIUS_M: f64 = 6_371_008.8;
 
+/// Along a meridian.
+pub const METRES_PER_DEGREE: f64 = EARTH_RADIUS_M * std::f64::consts::PI / 180.0;
+
 /// Distance between two positions in degrees (latitude, longitude), in metres; a few metres off over the
 /// distances driven between fixes.
 pub fn distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {

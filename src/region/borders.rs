@@ -1,6 +1,6 @@
 //! Which region a place belongs to: areas of one's own first, then the borders of OpenStreetMap.
 
-use country_boundaries::{BOUNDARIES_ODBL_360X180, BoundingBox, CountryBoundaries, LatLon};
+use country_boundaries::{BOUNDARIES_ODBL_180X90, BoundingBox, CountryBoundaries, LatLon};
 
 use super::areas::Areas;
 use crate::position::moved;
@@ -25,7 +25,7 @@ impl Borders {
     /// regions (`US-CA`), of all others the country. The error is a fault of the build.
     pub fn new(areas: Areas, subdivided: Vec<RegionCode>) -> anyhow::Result<Self> {
         Ok(Self {
-            countries: CountryBoundaries::from_reader(BOUNDARIES_ODBL_360X180)?,
+            countries: CountryBoundaries::from_reader(BOUNDARIES_ODBL_180X90)?,
             areas,
             subdivided,
         })

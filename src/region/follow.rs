@@ -248,10 +248,10 @@ mod tests {
     use super::*;
     use crate::model::Card;
     use crate::model::card::Kind;
-    use crate::position::Fix;
+    use crate::position::{Fix, METRES_PER_DEGREE};
     use crate::region::{Areas, Borders, LocatePlan};
 
-    const METRE: f64 = 1.0 / 111_195.0;
+    const METRE: f64 = 1.0 / METRES_PER_DEGREE;
 
     /// A folder with the shipped packs of some regions.
     fn packs(regions: &[&str]) -> (tempfile::TempDir, PackStore) {

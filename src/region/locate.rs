@@ -238,6 +238,7 @@ impl RegionLocator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::METRES_PER_DEGREE;
     use crate::region::areas::Areas;
     use proptest::prelude::*;
 
@@ -251,7 +252,7 @@ mod tests {
     const BORDER: f64 = 48.978;
     const DE: f64 = BORDER + 0.02;
     const FR: f64 = BORDER - 0.02;
-    const METRE: f64 = 1.0 / 111_195.0;
+    const METRE: f64 = 1.0 / METRES_PER_DEGREE;
 
     fn fix(time_s: f64, latitude_deg: f64) -> Fix {
         Fix::at(Timestamp::from_seconds(time_s), latitude_deg, LONGITUDE).unwrap()

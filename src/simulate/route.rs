@@ -2,6 +2,7 @@
 
 use super::scenario::{RoutePart, Segment};
 use crate::draw::sign::NationalStyle;
+use crate::position::METRES_PER_DEGREE;
 
 /// Distance between the points of the line.
 const STEP_M: f64 = 0.5;
@@ -10,7 +11,6 @@ const BEFORE_M: f64 = 60.0;
 const BEYOND_M: f64 = 500.0;
 /// How fast the car takes up a new speed.
 const ACCELERATION_M_S2: f64 = 2.0;
-const METRES_PER_DEGREE: f64 = 111_195.08;
 
 /// A place on the ground and a direction: x to the east, y to the north, from the start.
 #[derive(Debug, Clone, Copy, PartialEq)]

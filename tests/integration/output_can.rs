@@ -109,7 +109,7 @@ proptest! {
 
 /// Peers from public packages; `make test-system` installs them.
 #[cfg(feature = "system-tests")]
-mod seen_from_outside {
+mod system_can {
     use std::io::Write as _;
     use std::process::{Command, Stdio};
 

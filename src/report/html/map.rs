@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use super::journal::Journal;
 use super::markup::{Text, clock};
+use crate::position::METRES_PER_DEGREE;
 use crate::units::RegionCode;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 420.0;
 const MARGIN: f64 = 28.0;
 const COLOURS: usize = 6;
-const METRES_A_DEGREE: f64 = 111_320.0;
 
 /// The colour class of a region, in the order in which regions came.
 pub fn colour(order: &[RegionCode], region: RegionCode) -> String {
@@ -116,8 +116,8 @@ impl Projection {
             high = (high.0.max(latitude), high.1.max(longitude));
         }
         let middle_deg = ((low.0 + high.0) / 2.0, (low.1 + high.1) / 2.0);
-        let tall_m = (high.0 - low.0) * METRES_A_DEGREE;
-        let wide_m = (high.1 - low.1) * METRES_A_DEGREE * middle_deg.0.to_radians().cos();
+        let tall_m = (high.0 - low.0) * METRES_PER_DEGREE;
+        let wide_m = (high.1 - low.1) * METRES_PER_DEGREE * middle_deg.0.to_radians().cos();
         // A car that stands still is drawn in a view of 50 m.
         let scale = ((WIDTH - 2.0 * MARGIN) / wide_m.max(50.0))
             .min((HEIGHT - 2.0 * MARGIN) / tall_m.max(50.0));
@@ -126,9 +126,9 @@ impl Projection {
 
     fn place(&self, (latitude, longitude): (f64, f64)) -> (f64, f64) {
         let east_m = (longitude - self.middle_deg.1)
-            * METRES_A_DEGREE
+            * METRES_PER_DEGREE
             * self.middle_deg.0.to_radians().cos();
-        let north_m = (latitude - self.middle_deg.0) * METRES_A_DEGREE;
+        let north_m = (latitude - self.middle_deg.0) * METRES_PER_DEGREE;
         (
             WIDTH / 2.0 + east_m * self.scale,
             HEIGHT / 2.0 - north_m * self.scale,
