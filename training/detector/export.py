@@ -25,6 +25,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
+from tsedge_training import weight_range
 from tsedge_training.paths import data_root
 
 from . import scenes, strips
@@ -81,7 +82,8 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
         plain, prepared = Path(folder) / "plain.onnx", Path(folder) / "prepared.onnx"
         export_float(net, plain, torch.float32)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-        graph = onnx.load(prepared).graph
+        model = onnx.load(prepared)
+        graph = model.graph
         nodes, outputs = graph.node, {output.name for output in graph.output}
         low, high = (np.array(value, np.float32) for value in SCORE_LOGIT_RANGE)
         quantize_static(
@@ -92,13 +94,12 @@ def export_int8(net: Detector, path: Path, calibration: Iterable[np.ndarray]) ->
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            # 7-bit kernels: x86 cores without VNNI would overflow 16-bit sums with 8.
-            reduce_range=True,
             calibrate_method=CalibrationMethod.MinMax,
             # Box and score keep their own scales: they are joined as floats.
             nodes_to_exclude=[n.name for n in nodes if outputs & {*n.output}],
             extra_options={
-                "TensorQuantOverrides": {
+                "TensorQuantOverrides": weight_range.overrides(model)
+                | {
                     node.output[0]: [{"rmin": low, "rmax": high}]
                     for node in nodes
                     if node.op_type == "Conv" and "/score/" in node.name

@@ -92,8 +92,8 @@ PLAIN_COLOURS: Sequence[tuple[int, int, int]] = (
 
 
 def distractor(rng: np.random.Generator) -> Patch:
-    """A lamp, a number plate, a board, a plain shape, or a caption: must not be found."""
-    return (_lamp, _plate, _board, _plain, _caption)[rng.integers(5)](rng)
+    """A lamp, a number plate, a board, a plain shape, a caption or a tree: must not be found."""
+    return (_lamp, _plate, _board, _plain, _caption, _tree)[rng.integers(6)](rng)
 
 
 def _lamp(rng: np.random.Generator) -> Patch:
@@ -147,6 +147,24 @@ def _caption(rng: np.random.Generator) -> Patch:
     ink = ((255, 255, 255), (240, 220, 60), (20, 20, 20))[rng.integers(3)]
     rgb = np.full_like(alpha, ink)
     return Patch(rgb, alpha[..., 0].astype(np.float32) / 255, 1.0)
+
+
+def _tree(rng: np.random.Generator) -> Patch:
+    """A trimmed one: a round crown on a trunk is the shape of a sign on its post."""
+    height, width = 112, 72
+    rgb = np.full((height, width, 3), rng.integers((60, 40, 25), (110, 85, 65)), np.uint8)
+    alpha = np.zeros((height, width), np.float32)
+    half = rng.integers(2, 6)
+    cv2.rectangle(alpha, (width // 2 - half, 60), (width // 2 + half, height), 1.0, -1)
+    crown = rng.integers((25, 60, 15), (90, 140, 70))
+    for _ in range(rng.integers(60, 160)):
+        angle, far = rng.uniform(0, 2 * np.pi), 30 * np.sqrt(rng.random())
+        leaf = (int(width / 2 + far * np.cos(angle)), int(36 + 1.1 * far * np.sin(angle)))
+        shade = np.clip(crown * (rng.uniform(0.6, 1.3) - far * np.sin(angle) / 150), 0, 255)
+        radius = int(rng.integers(3, 9))
+        cv2.circle(rgb, leaf, radius, shade.tolist(), -1, cv2.LINE_AA)
+        cv2.circle(alpha, leaf, radius, 1.0, -1)
+    return Patch(rgb, alpha, 1.0)
 
 
 def _write(

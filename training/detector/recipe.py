@@ -24,7 +24,7 @@ RECIPES = {
     # One core: about 55 minutes.
     "edge": Recipe(steps=5500, fade_in_relu=0.2),
     # Goes on from weights of `edge`.
-    "polish": Recipe(steps=1500, seed=3, learning_rate=3.5e-4),
+    "polish": Recipe(steps=4000, seed=3, learning_rate=3.5e-4),
     # A few seconds on the synthetic pictures of the tests.
     "debug": Recipe(
         steps=60,

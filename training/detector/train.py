@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tsedge_training.downloads import DRAWINGS, unpacked
 from tsedge_training.paths import data_root
@@ -114,9 +114,13 @@ def move_average(average: nn.Module, net: nn.Module, share: float) -> None:
 
 
 def save(net: nn.Module, path: Path) -> None:
+    save_state(net.state_dict(), path)
+
+
+def save_state(state: dict[str, Tensor], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    torch.save(net.state_dict(), partial)
+    torch.save(state, partial)
     partial.rename(path)
 
 
@@ -127,8 +131,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to go on from (else YOLOX-nano's)")
     parser.add_argument("--hard", type=Path, help="boxes of detector.mine to learn as background")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end by then at the latest")
+    parser.add_argument("--seed", type=int, help="of another round (else the recipe's)")
     args = parser.parse_args()
     recipe = RECIPES[args.recipe]
+    if args.seed is not None:
+        recipe = dataclasses.replace(recipe, seed=args.seed)
     data = data_root()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
