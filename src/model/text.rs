@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::card::hex;
 use super::runtime::OnnxRuntime;
+use super::session::exact;
 use super::wordpiece::WordPiece;
 
 /// The card `text.toml`.
@@ -98,7 +99,7 @@ impl TextModel {
         let tokenizer = WordPiece::parse(&tokenizer, card.text.max_tokens)
             .with_context(|| folder.join(&card.text.tokenizer).display().to_string())?;
         let open = || -> ort::Result<Session> {
-            Session::builder(runtime.environment())?
+            exact(Session::builder(runtime.environment())?)?
                 .with_intra_threads(1)?
                 .commit_from_memory(&graph)
         };

@@ -73,10 +73,8 @@ impl Track {
     fn place(&mut self, (width_px, height_px): (u32, u32)) -> bool {
         let expected = self.motion.bbox();
         let bbox = self.detection.map_or(expected, |d| d.bbox);
-        let (x, y) = bbox.centre();
         self.now = bbox.clipped(width_px, height_px);
-        let is_inside = (0.0..width_px as f32).contains(&x) && (0.0..height_px as f32).contains(&y);
-        is_inside && self.now.is_usable()
+        is_inside(bbox, (width_px, height_px)) && self.now.is_usable()
     }
 
     fn take(&mut self, detection: Detection, time: Timestamp) {
@@ -95,6 +93,11 @@ impl Track {
     pub fn is_established(&self) -> bool {
         self.established
     }
+}
+
+fn is_inside(bbox: BoxPx, (width_px, height_px): (u32, u32)) -> bool {
+    let (x, y) = bbox.centre();
+    (0.0..width_px as f32).contains(&x) && (0.0..height_px as f32).contains(&y)
 }
 
 /// All live tracks.
@@ -141,7 +144,7 @@ impl Tracker {
         let detections = &detections[..detections.len().min(MAX_DETECTIONS)];
         self.associate(time, detections, &mut used, true);
         self.associate(time, detections, &mut used, false);
-        self.recover(time, detections, &mut used);
+        self.recover(time, frame_px, detections, &mut used);
         for (detection, used) in detections.iter().zip(used) {
             if !used && detection.score >= self.plan.start_score {
                 self.start(time, *detection);
@@ -220,16 +223,19 @@ impl Tracker {
     }
 
     /// Ties established tracks without a detection to strong detections without a track, where each is
-    /// the other's only candidate: a pothole moves the picture by more than a small sign's size.
+    /// the other's only candidate: a pothole moves the picture by more than a small sign's size. One that should
+    /// have left the picture by now has left it.
     fn recover(
         &mut self,
         time: Timestamp,
+        frame_px: (u32, u32),
         detections: &[Detection],
         used: &mut [bool; MAX_DETECTIONS],
     ) {
         self.pairs.clear();
         for (t, track) in self.tracks.iter().enumerate() {
-            if track.detection.is_some() || !track.established {
+            let left = !is_inside(track.motion.bbox(), frame_px);
+            if track.detection.is_some() || !track.established || left {
                 continue;
             }
             for (d, detection) in detections.iter().enumerate() {
@@ -315,6 +321,22 @@ mod tests {
         }
         assert_eq!(tracker.tracks().len(), 1);
         assert_eq!(tracker.tracks()[0].id, TrackId(0));
+    }
+
+    #[test]
+    fn a_sign_that_has_left_the_picture_does_not_become_what_stands_behind_it() {
+        let mut tracker = Tracker::new(TrackPlan::default());
+        let mut frame = 0;
+        while approached(frame, 60.0).centre().0 < 1280.0 {
+            tracker.update(at(frame), FRAME, &[seen(approached(frame, 60.0))]);
+            frame += 1;
+        }
+        let last = tracker.tracks()[0].last_box;
+        let (width, height) = (last.x1 - last.x0, last.y1 - last.y0);
+        let behind = BoxPx::from_centre(1280.0 - width, 300.0, width, height);
+        tracker.update(at(frame), FRAME, &[seen(behind)]);
+        assert_eq!(tracker.lost()[0].id, TrackId(0));
+        assert_eq!(tracker.tracks()[0].id, TrackId(1));
     }
 
     #[test]

@@ -25,10 +25,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
-from tsedge_training import weight_range
 from tsedge_training.paths import data_root
 
-from . import scenes, strips
+from . import scenes, strips, weight_range
 from .equalise import equalise
 from .inference import letterbox
 from .network import STRIDES_PX, Detector

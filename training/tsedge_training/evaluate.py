@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from . import augment, bank, data
+from . import augment, bank, data, onnx_session
 from .catalogue import BACKGROUND, OTHER_SIGN
 from .packs import Pack
 from .scores import calibration_error, macro_f1
@@ -19,10 +19,8 @@ class OnnxEncoder:
     """The exported encoder on one core."""
 
     def __init__(self, file: Path):
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
-            file, options, providers=["CPUExecutionProvider"]
+            file, onnx_session.options(), providers=["CPUExecutionProvider"]
         )
         self.size_px = self.session.get_inputs()[0].shape[-1]
 

@@ -18,7 +18,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors.numpy import save_file
 from torch import nn
 
-from . import bank, calibrate, data, evaluate, packs, text, weight_range
+from . import bank, calibrate, data, evaluate, packs, text
 from .cards import INPUT, OUTPUT, sha256
 from .catalogue import Catalogue
 from .evaluate import OnnxEncoder
@@ -65,7 +65,6 @@ def to_int8(fp32: Path, int8: Path, pictures: np.ndarray) -> None:
         prepared, int8, _Pictures(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Relu", "MaxPool", "Gemm", "MatMul"],
-        extra_options={"TensorQuantOverrides": weight_range.overrides(onnx.load(prepared))},
     )  # fmt: skip
     prepared.unlink()
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
+from . import onnx_session
 from .paths import MODELS
 
 WIDTH, MAX_TOKENS = 384, 128
@@ -21,9 +22,9 @@ BATCH = 64
 
 @cache
 def _session(file: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        file, onnx_session.options(), providers=["CPUExecutionProvider"]
+    )
 
 
 def tokens(sentences: list[str], tokenizer: Path = TOKENIZER) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from . import augment, bank, calibrate, cards, packs, text
+from . import augment, bank, calibrate, cards, onnx_session, packs, text
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .data import ANY_CLASS, ANY_SPEED_LIMIT, WORLD
 from .downloads import CLIP_TOWER, unpacked
@@ -111,9 +111,9 @@ def _sample(pictures: bank.Bank) -> bank.Bank:
 
 def _features(source: Path, pictures: np.ndarray) -> np.ndarray:
     """[N, 512]: what the published graph gives, one picture at a time, on one core."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        source, onnx_session.options(), providers=["CPUExecutionProvider"]
+    )
     name = session.get_inputs()[0].name
     planes = (((p.astype(np.float32) - MEAN) / STD).transpose(2, 0, 1)[None] for p in pictures)
     return np.concatenate([session.run(["image_embeds"], {name: plane})[0] for plane in planes])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsedge_training.weight_range import ranges
+from detector.weight_range import ranges
 
 
 @pytest.mark.parametrize("shape", [(40, 33, 1, 1), (16, 3, 4, 4)])
