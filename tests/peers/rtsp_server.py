@@ -18,7 +18,6 @@ parser.add_argument("port")
 parser.add_argument("--codec", choices=["h264", "h265"], default="h264")
 parser.add_argument("--login", help="user:password")
 parser.add_argument("--udp", action="store_true", help="nothing but UDP")
-parser.add_argument("--damage", type=float, help="share of bytes that are wrong")
 arguments = parser.parse_args()
 
 Gst.init(None)
@@ -27,11 +26,8 @@ server.set_address("127.0.0.1")
 server.set_service(arguments.port)
 codec = arguments.codec
 factory = GstRtspServer.RTSPMediaFactory()
-coded = f"{codec}parse"
-if arguments.damage:
-    coded += f" ! video/x-{codec},stream-format=byte-stream ! breakmydata probability={arguments.damage} skip=200"
 factory.set_launch(
-    f"( filesrc location={arguments.file} ! qtdemux ! {coded} ! rtp{codec}pay name=pay0 config-interval=-1 )"
+    f"( filesrc location={arguments.file} ! qtdemux ! {codec}parse ! rtp{codec}pay name=pay0 config-interval=-1 )"
 )
 if arguments.udp:
     factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
