@@ -170,7 +170,7 @@ bench-endurance: build ## An hour of live operation: memory, descriptors, regula
 .PHONY: bench-faults
 bench-faults: build ## What goes wrong, each 20 times, here and in a virtual machine: CLIP=file.mp4 ROUNDS=20 (root)
 	bench/live/faults.py $(or $(CLIP),demo/drive.mp4) --rounds $(or $(ROUNDS),20)
-	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(MAKE) test-rig RIG=rig_camera
+	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(MAKE) test-rig RIG="rig_camera rig_service"
 
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE

@@ -239,8 +239,11 @@ fn rig_camera_bus_and_clock_come_and_go() {
 
 #[test]
 fn rig_service_starts_restarts_and_stops() {
-    let share = share(&packages());
-    in_machine(share.path(), &["bash", "service.sh"], 500);
+    let mut files = packages();
+    files.push((root().join("systemd/realtime.conf"), "realtime.conf"));
+    let (share, rounds) = (share(&files), rounds(1));
+    let script = ["bash", "service.sh", &rounds.to_string()];
+    in_machine(share.path(), &script, 400 + 200 * rounds as u32);
     let share = share.path();
     let journal = lines(share, "journal.txt").join("\n");
     let facts = lines(share, "facts.txt");
@@ -256,11 +259,31 @@ fn rig_service_starts_restarts_and_stops() {
         "{}",
         lines(share, "security.txt").join("\n")
     );
-    for restart in ["after_kill", "after_hang"] {
-        let pids = fact(restart);
-        assert!(pids[0] != pids[1] && pids[1] != "0", "{restart}: {journal}");
+    for restart in ["after_kill", "after_hang", "after_hunger"] {
+        let each = facts.iter().filter_map(|line| line.strip_prefix(restart));
+        let (mut ended, mut ready) = (Vec::new(), Vec::new());
+        for words in each {
+            let words: Vec<&str> = words.split_whitespace().collect();
+            let [before, after, times @ ..] = &words[..] else {
+                panic!("{restart}: {words:?}");
+            };
+            assert!(before != after && *after != "0", "{restart}: {journal}");
+            let times: Vec<f64> = times.iter().map(|time| time.parse().unwrap()).collect();
+            ended.push(times[1] - times[0]);
+            ready.push(times[2] - times[1]);
+        }
+        assert_eq!(ready.len(), rounds);
+        println!(
+            "{restart}: ended {}; ready {}",
+            spread(&mut ended),
+            spread(&mut ready)
+        );
     }
     assert!(journal.contains("Watchdog timeout"), "{journal}");
+    assert!(journal.contains("oom-kill"), "{journal}");
+    assert_eq!(fact("realtime_active")[0], "active", "{journal}");
+    assert_eq!(fact("realtime_ts-capture")[..2], ["SCHED_FIFO", "60"]);
+    assert_eq!(fact("realtime_ts-recognise"), ["SCHED_FIFO", "50", "", "1"]);
     assert_eq!(fact("result"), ["success", "inactive"], "{journal}");
     memory_is_small(share);
     let status = lines(share, "status.txt").join("\n");
