@@ -63,7 +63,7 @@ test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
 	TSEDGE_PROGRAM=$(TSEDGE) cross/package.sh amd64 target/rig-packages
 	tests/rig/vm-build.sh
-	TSEDGE_PACKAGES=target/rig-packages $(OUTSIDE) --nocapture rig_
+	TSEDGE_PACKAGES=target/rig-packages $(OUTSIDE) --nocapture $(or $(RIG),rig_)
 
 .PHONY: test-rig-arm64
 test-rig-arm64: ## Run the package tests in an ARM64 virtual machine (builds all for it: half an hour the first time)
@@ -163,12 +163,17 @@ bench: setup ## Time the stages
 	$(CARGO) bench --locked
 
 .PHONY: bench-live
-bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE; BLOCK="serial mqtt" compares with those blocked
-	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) $(if $(BLOCK),--block $(BLOCK))
+bench-live: build ## Latency of live operation: CLIP=file.mp4 REGION=DE CAMERAS=1; BLOCK="serial mqtt" compares with those blocked
+	bench/live/latency.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) --cameras $(or $(CAMERAS),1) $(if $(BLOCK),--block $(BLOCK))
 
 .PHONY: bench-endurance
 bench-endurance: build ## An hour of live operation: memory, descriptors, regular sentences; CLIP=file.mp4 REGION=DE MINUTES=60
 	bench/live/endurance.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) --minutes $(or $(MINUTES),60)
+
+.PHONY: bench-faults
+bench-faults: build ## What goes wrong, each 20 times, here and in a virtual machine: CLIP=file.mp4 ROUNDS=20 (root)
+	bench/live/faults.py $(or $(CLIP),demo/drive.mp4) --rounds $(or $(ROUNDS),20)
+	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(MAKE) test-rig RIG="rig_camera rig_service"
 
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE

@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("recording")
     parser.add_argument("--region", default="WORLD")
     parser.add_argument("--threads", default="2")
+    parser.add_argument("--cameras", type=int, default=1, help="that all play the recording")
     parser.add_argument(
         "--block", nargs="+", choices=OUTPUTS, metavar="NAME", help=f"of {' '.join(OUTPUTS)}"
     )
@@ -176,8 +177,11 @@ def play(args: argparse.Namespace, outputs: list[str], blocked: str | None) -> P
             thread, lines = reader(lines_near)
         config = pathlib.Path(folder, "live.toml")
         config.write_text("\n".join(sections))
-        command = [ROOT / "target/release/tsedge", "run", "--config", config, "--replay"]
-        command += [args.recording, "--region", args.region, "--threads", args.threads]
+        command = [ROOT / "target/release/tsedge", "run", "--config", config]
+        names = [f"cam{n}=" for n in range(args.cameras)] if args.cameras > 1 else [""]
+        for name in names:
+            command += ["--replay", name + args.recording]
+        command += ["--region", args.region, "--threads", args.threads]
         started = time.monotonic()
         ended = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
         wall_s = time.monotonic() - started

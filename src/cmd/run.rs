@@ -103,6 +103,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
     let shared = Arc::new(Shared::new(config.threads.clone(), names));
     end_on_signals(&shared)?;
+    end_on_panics(&shared);
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
     let runtime = runtime.with_workers(move || place.place(&board));
@@ -456,6 +457,15 @@ fn end_on_signals(shared: &Arc<Shared>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// No part of the unit dies in silence: whatever thread panics, it ends, and the service manager starts it anew.
+fn end_on_panics(shared: &Arc<Shared>) {
+    let (usual, shared) = (std::panic::take_hook(), Arc::clone(shared));
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        shared.died();
+    }));
+}
+
 /// What the service manager is told: that the unit is up, what it does, and that it makes progress.
 #[derive(Default)]
 struct Service {
@@ -526,4 +536,18 @@ fn close(result: &LiveResult, progress: &Progress) -> anyhow::Result<Outcome> {
         bail!("did not end in time: {}", result.late_outputs.join(", "));
     }
     Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_thread_panics_the_unit_ends() {
+        let shared = Arc::new(Shared::default());
+        end_on_panics(&shared);
+        let thread = std::thread::Builder::new().name("ts-out-0".to_owned());
+        let died = thread.spawn(|| panic!("an output")).unwrap().join();
+        assert!(died.is_err() && shared.stop.is_stopped());
+    }
 }

@@ -12,7 +12,7 @@ use super::secret::secret;
 use crate::pipeline::Viewpoint;
 use crate::source::camera::CameraPlan;
 use crate::source::gst::GstPlan;
-use crate::source::rtsp::RtspPlan;
+use crate::source::rtsp::{RtspPlan, Way};
 use crate::source::v4l2::V4l2Plan;
 use crate::track::Lens;
 
@@ -33,6 +33,8 @@ pub struct CameraConfig {
     pub user: Option<String>,
     /// A file whose first line is the user's password.
     pub password_file: Option<PathBuf>,
+    /// How the network camera's pictures travel: `tcp`, within the connection, or `udp`.
+    pub transport: Option<Way>,
     /// Four letters: `YUYV`, `UYVY`, `NV12`, `YU12`, `MJPG` or `GREY`; else the best on offer.
     pub format: Option<String>,
     /// Width and height; a network camera and a pipeline send what they are set to.
@@ -136,10 +138,15 @@ impl CameraConfig {
         }
     }
 
+    /// Whether something is said that only network cameras know.
+    fn is_networked(&self) -> bool {
+        self.user.is_some() || self.password_file.is_some() || self.transport.is_some()
+    }
+
     fn pipeline(&self, pipeline: &str) -> anyhow::Result<GstPlan> {
         ensure!(
-            self.user.is_none() && self.password_file.is_none(),
-            "user and password_file go with url, not with pipeline"
+            !self.is_networked(),
+            "user, password_file and transport go with url, not with pipeline"
         );
         ensure!(
             self.format.is_none() && self.rate_hz.is_none() && self.controls.is_empty(),
@@ -151,8 +158,8 @@ impl CameraConfig {
 
     fn device(&self, device: PathBuf) -> anyhow::Result<V4l2Plan> {
         ensure!(
-            self.user.is_none() && self.password_file.is_none(),
-            "user and password_file go with url, not with device"
+            !self.is_networked(),
+            "user, password_file and transport go with url, not with device"
         );
         let format = match self.format.as_deref() {
             None => None,
@@ -188,6 +195,7 @@ impl CameraConfig {
             _ => bail!("user and password_file go together"),
         };
         RtspPlan::new(url, login, self.size_px.into())
+            .map(|plan| plan.over(self.transport.unwrap_or_default()))
             .map_err(|words| anyhow::anyhow!("url {words}"))
     }
 }
@@ -206,6 +214,7 @@ mod tests {
         assert!(refused("").contains("neither"));
         assert!(refused("device = '/dev/video0'\nurl = 'rtsp://a/b'").contains("one of them"));
         assert!(refused("device = '/dev/video0'\nuser = 'x'").contains("go with url"));
+        assert!(refused("device = '/dev/video0'\ntransport = 'udp'").contains("go with url"));
         assert!(refused("device = '/dev/video0'\npipeline = 'x'").contains("one of them"));
         assert!(refused("pipeline = 'x'\nrate_hz = 30").contains("says them itself"));
         assert!(refused("pipeline = 'no_such_element'").contains("pipeline `no_such_element`: "));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
+use super::secret::secret;
 use crate::output::mqtt::{Login, MqttPlan, tls};
 
 /// `[mqtt]`
@@ -74,7 +75,15 @@ impl TryFrom<&MqttConfig> for MqttPlan {
         let login = match (&config.user, &config.password_file) {
             (None, Some(_)) => anyhow::bail!("[mqtt] password_file without user"),
             (None, None) => None,
-            (Some(user), file) => Some(Login::read(user, file.as_deref())?),
+            (Some(user), file) => {
+                let read = |file: &PathBuf| {
+                    let name = || format!("[mqtt] password_file {}", file.display());
+                    secret(file).with_context(name)
+                };
+                let password = file.as_ref().map(read).transpose()?.unwrap_or_default();
+                let user = user.clone();
+                Some(Login { user, password })
+            }
         };
         let tls = encrypted.then(|| tls(config.ca_file.as_deref()));
         Ok(Self {

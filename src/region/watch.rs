@@ -40,6 +40,7 @@ type Stamp = Vec<Option<(u64, SystemTime)>>;
 struct Seen {
     stamp: Stamp,
     judged: bool,
+    refused: bool,
 }
 
 /// See the module. It has no thread and no clock: call [`PackWatcher::look`] every [`POLL`].
@@ -54,8 +55,12 @@ impl PackWatcher {
     pub fn new(store: PackStore) -> Self {
         let seen = (stamps(&store).into_iter())
             .map(|(region, stamp)| {
-                let judged = true;
-                (region, Seen { stamp, judged })
+                let seen = Seen {
+                    stamp,
+                    judged: true,
+                    refused: false,
+                };
+                (region, seen)
             })
             .collect();
         Self { store, seen }
@@ -73,20 +78,27 @@ impl PackWatcher {
             let before = self.seen.get(&region);
             let settled = before.is_some_and(|seen| seen.stamp == stamp);
             let judged = settled && before.is_some_and(|seen| seen.judged);
+            let mut refused = before.is_some_and(|seen| seen.refused);
             if settled && !judged {
-                news.extend(self.judge(region));
+                let found = self.judge(region, refused);
+                refused = matches!(found, Some(PackNews::Refused { .. }));
+                news.extend(found);
             }
-            let judged = settled;
-            self.seen.insert(region, Seen { stamp, judged });
+            let seen = Seen {
+                stamp,
+                judged: settled,
+                refused,
+            };
+            self.seen.insert(region, seen);
         }
         news
     }
 
-    fn judge(&mut self, region: RegionCode) -> Option<PackNews> {
+    fn judge(&mut self, region: RegionCode, refused: bool) -> Option<PackNews> {
         let before = self.store.loaded(region).map(|b| Arc::clone(b.sha256()));
         match self.store.reload(region) {
-            // Touched, or written anew with the same contents.
-            Ok(bank) if before.as_ref() == Some(bank.sha256()) => None,
+            // Touched, or written anew with the same contents; after a refusal that is news.
+            Ok(bank) if before.as_ref() == Some(bank.sha256()) && !refused => None,
             Ok(bank) => Some(PackNews::Live(bank)),
             Err(error) => Some(PackNews::Refused { region, error }),
         }

@@ -7,10 +7,10 @@
 //! | `ts-out-N` | its queue | its output | an event or its tick |
 //! | caller | health board, output reports | output queues | the next look, 20 ms |
 //!
-//! A thread that panics ends the unit: the service manager starts it anew. Old frames are dropped in the
+//! A thread that panics, of these or others ([`Shared::died`]), ends the unit: the service manager starts it anew. Old frames are dropped in the
 //! mailbox and counted; what a machine that is too slow leaves out is declared in [`Shed`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -64,6 +64,7 @@ pub struct Shared {
     collect_fault: Mutex<Option<String>>,
     times: Mutex<StageTimes>,
     frame: AtomicU64,
+    died: AtomicBool,
 }
 
 impl Default for Shared {
@@ -79,6 +80,7 @@ impl Default for Shared {
             collect_fault: Mutex::new(None),
             times: Mutex::new(StageTimes::default()),
             frame: AtomicU64::new(0),
+            died: AtomicBool::new(false),
         }
     }
 }
@@ -116,6 +118,12 @@ impl Shared {
     /// What keeps crops from being collected, if anything does.
     pub fn collecting(&self, fault: Option<String>) {
         *lock(&self.collect_fault) = fault;
+    }
+
+    /// A thread of the unit died: the unit ends, with a fault.
+    pub fn died(&self) {
+        self.died.store(true, Ordering::Release);
+        self.stop.stop();
     }
 
     /// Time by stage so far.
@@ -218,7 +226,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             };
             captures.push(named(&name).spawn_scoped(scope, move || {
                 let _closed = OnExit(|| mailbox.close(n));
-                let _stopped = OnPanic(|| shared.stop.stop());
+                let _stopped = OnPanic(|| shared.died());
                 shared.threads.capture.place(&shared.board);
                 capture(n, camera.camera, mailbox, shared);
             })?);
@@ -237,11 +245,13 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         let joined = captures.into_iter().map(|capture| capture.join());
         let captured = joined.filter(Result::is_err).count() == 0;
         let recognised = recognise.join();
-        let died = !captured || recognised.is_err();
+        let died = shared.died.load(Ordering::Acquire) || recognised.is_err();
         supervise(shared, &hub, clock, (&mut reporter, &mut losses), died);
         look();
         ensure!(captured, "a capture thread died");
-        recognised.map_err(|_| anyhow!("the recognition thread died"))?
+        let summary = recognised.map_err(|_| anyhow!("the recognition thread died"))?;
+        ensure!(!died, "a thread died");
+        summary
     })?;
     hub.tell(&Event::Summary(summary.clone()));
     let outputs = hub.reports();

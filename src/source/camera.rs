@@ -8,6 +8,13 @@ use super::rtsp::{RtspCamera, RtspPlan};
 use super::v4l2::{V4l2Camera, V4l2Plan};
 use crate::clock::Clock;
 use crate::frame::Frame;
+use crate::retry::Retry;
+use crate::units::Timestamp;
+
+/// A camera that brings no whole picture for so long is opened anew.
+pub const STALL: Duration = Duration::from_secs(2);
+/// Pauses before a lost camera is tried again.
+pub(super) const RETRY: Retry = Retry::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// What a camera brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +27,41 @@ pub enum Shot {
     Lost(String),
     /// There will be no more frames.
     End,
+}
+
+/// Why a camera is lost, told until pictures come again, and when it is tried next.
+#[derive(Debug)]
+pub(super) struct Loss {
+    retry: Retry,
+    why: String,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            retry: RETRY,
+            why: String::new(),
+        }
+    }
+}
+
+impl Loss {
+    /// Lost at `now`, or not opened.
+    pub(super) fn begins(&mut self, now: Timestamp, why: String) -> Shot {
+        self.retry.failed(now);
+        self.why = why;
+        Shot::Lost(self.why.clone())
+    }
+
+    /// While it is too early to try again.
+    pub(super) fn pause(&self, now: Timestamp) -> Option<Shot> {
+        (!self.retry.is_due(now)).then(|| Shot::Lost(self.why.clone()))
+    }
+
+    /// A picture came.
+    pub(super) fn ends(&mut self) {
+        self.retry.succeeded();
+    }
 }
 
 /// A camera to open.

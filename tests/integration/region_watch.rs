@@ -82,6 +82,8 @@ fn packs_go_live_as_they_come_and_bad_ones_do_not() {
     };
     assert_eq!(version(&mut watcher), "3");
     assert!(watcher.look().is_empty(), "a refusal is told once");
+    std::fs::write(&file, bytes("DE", "3")).unwrap();
+    assert_eq!(live(next_news(&mut watcher)), "DE 3", "sound again");
 
     // Another region's pack under this name, then a region that was not there before.
     std::fs::write(&file, bytes("FR", "1")).unwrap();

@@ -17,6 +17,7 @@ parser.add_argument("file")
 parser.add_argument("port")
 parser.add_argument("--codec", choices=["h264", "h265"], default="h264")
 parser.add_argument("--login", help="user:password")
+parser.add_argument("--udp", action="store_true", help="nothing but UDP")
 arguments = parser.parse_args()
 
 Gst.init(None)
@@ -28,6 +29,8 @@ factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(
     f"( filesrc location={arguments.file} ! qtdemux ! {codec}parse ! rtp{codec}pay name=pay0 config-interval=-1 )"
 )
+if arguments.udp:
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
 if arguments.login:
     user, password = arguments.login.split(":")
     token = GstRtspServer.RTSPToken.new()

@@ -1,6 +1,7 @@
 #!/bin/bash
-# In the machine: camera and bus come and go while tsedge runs. What happened when goes to faults.txt, in
-# seconds of the monotonic clock; what tsedge said goes to events.jsonl.
+# In the machine: camera, bus and clock come, go and go wrong while tsedge runs. What happened when goes to
+# faults.txt, in seconds of the monotonic clock; what tsedge said goes to events.jsonl.
+# usage: live.sh ROUNDS
 set -u
 modprobe vivid node_types=0x1 num_inputs=1 input_types=0
 modprobe vcan
@@ -32,14 +33,25 @@ until_told() {
         sleep 0.05
     done
 }
+camera() { v4l2-ctl -d /dev/video0 --set-ctrl "$1" >>v4l2.txt 2>&1; }
 vivid=/sys/bus/platform/drivers/vivid
 until_told no_such_reason no; sleep 3
+timeout 20 candump -L can0 >heartbeat.log
 for _ in $(seq "${1:-3}"); do
     happened camera_unplugged; echo vivid.0 >$vivid/unbind; until_told no_camera yes; sleep 1
-    happened camera_back; echo vivid.0 >$vivid/bind; until_told no_camera no; sleep 1
+    echo vivid.0 >$vivid/bind; happened camera_back; until_told no_camera no; sleep 1
+    # A still picture; moving again.
+    happened camera_frozen; camera osd_text_mode=2; until_told frozen_view yes
+    camera osd_text_mode=0; happened camera_moves; until_told frozen_view no
+    # The driver brings nothing; brings pictures again.
+    happened camera_stalls; camera percentage_of_dropped_buffers=100; until_told no_camera yes
+    camera percentage_of_dropped_buffers=0; happened camera_works; until_told no_camera no
+    # Interfaces are back when `ip` has ended: starting it takes its time here.
     happened can_down; ip link set can0 down; until_told output_down yes; sleep 0.5
-    happened can_up; ip link set can0 up; until_told output_down no; sleep 0.5
+    ip link set can0 up; happened can_up; until_told output_down no; sleep 0.5
     happened can_gone; ip link del can0; until_told output_down yes; sleep 0.5
-    happened can_back; add_can; until_told output_down no; sleep 0.5
+    add_can; happened can_back; until_told output_down no; sleep 0.5
+    # The wall clock jumps a day ahead and back: nothing may change.
+    happened clock_ahead; date -s '+1 day' >>date.txt; sleep 0.5; date -s '-1 day' >>date.txt; sleep 0.5; happened clock_steady
 done
 happened stop; kill -TERM $pid; wait $pid; echo "exit_code $?" >>faults.txt; sleep 2; kill $receiver

@@ -1,4 +1,4 @@
-"""How ONNX files are run here: on one core, and exactly, as the runtime does (`src/model/session.rs`)."""
+"""How ONNX files are run here: on one core, and exactly (as in `src/model/session.rs`)."""
 
 from pathlib import Path
 

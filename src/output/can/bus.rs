@@ -9,7 +9,6 @@ use socketcan::{CanFdFrame, CanFdSocket, CanFrame, CanSocket, EmbeddedFrame, Soc
 use super::state::{Message, MessageIds, VehicleState};
 use crate::event::Event;
 use crate::output::{Output, Progress};
-use crate::retry::Retry;
 use crate::units::Timestamp;
 
 /// Classic or FD frames; both carry the same eight bytes.
@@ -53,7 +52,6 @@ pub struct CanOutput {
     interface: String,
     fd: bool,
     bus: Option<Bus>,
-    retry: Retry,
     state: VehicleState,
     progress: Arc<Progress>,
     now: Timestamp,
@@ -77,7 +75,6 @@ impl CanOutput {
             interface: interface.to_owned(),
             fd,
             bus: None,
-            retry: Retry::new(Duration::from_millis(50), super::RETRY_MAX),
             state: VehicleState::new(ids)?,
             progress,
             now: Timestamp::ZERO,
@@ -94,30 +91,25 @@ impl CanOutput {
     /// Sends what is due; an error as long as the bus takes nothing.
     fn send_due(&mut self) -> io::Result<()> {
         let due = self.state.due(self.now, &self.progress);
-        let sent = if self.bus.is_none() && !self.retry.is_due(self.now) {
-            // The fault of the last try stands.
-            0
-        } else {
-            self.try_send(&due).map_or_else(
-                |(sent, e)| {
-                    self.fault = Some((e.kind(), e.to_string()));
-                    sent
-                },
-                |()| due.len(),
-            )
-        };
+        let sent = self.try_send(&due).map_or_else(
+            |(sent, e)| {
+                self.fault = Some((e.kind(), e.to_string()));
+                sent
+            },
+            |()| due.len(),
+        );
         self.lost += (due.len() - sent) as u64;
         self.told_fault()
     }
 
     /// On failure: how many messages went out, and what then happened.
     fn try_send(&mut self, due: &[Message]) -> Result<(), (usize, io::Error)> {
+        if due.is_empty() {
+            return Ok(());
+        }
         let bus = match self.bus.take() {
             Some(bus) => bus,
-            None => Bus::open(&self.interface, self.fd).map_err(|e| {
-                self.retry.failed(self.now);
-                (0, e)
-            })?,
+            None => Bus::open(&self.interface, self.fd).map_err(|e| (0, e))?,
         };
         let bus = self.bus.insert(bus);
         for (sent, message) in due.iter().enumerate() {
@@ -126,15 +118,11 @@ impl CanOutput {
                 // interface that is down or gone is not.
                 if !matches!(e.raw_os_error(), Some(ENOBUFS | EAGAIN)) {
                     self.bus = None;
-                    self.retry.failed(self.now);
                 }
                 return Err((sent, e));
             }
         }
-        if !due.is_empty() {
-            self.retry.succeeded();
-            self.fault = None;
-        }
+        self.fault = None;
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Messages are due by time, so this output wants to be asked often ([`tick`](super::Output::tick)). A bus that is
 //! down, off or missing costs messages, never time: sockets do not block, and a lost interface is
-//! opened again with a growing pause of at most [`RETRY_MAX`]. State is kept meanwhile, so that the first
-//! messages after a return tell the newest.
+//! opened again for every message that is due, ten times a second or more. State is kept meanwhile, so that the
+//! first messages after a return tell the newest.
 
 mod bus;
 mod codec;
@@ -13,8 +13,3 @@ mod state;
 pub use bus::CanOutput;
 pub use codec::{Schedule, UNKNOWN_SIGN, class_number};
 pub use state::{MAX_DUE, Message, MessageIds, VehicleState};
-
-use std::time::Duration;
-
-/// The longest pause before a lost interface is tried again.
-pub const RETRY_MAX: Duration = Duration::from_millis(500);

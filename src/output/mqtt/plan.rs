@@ -1,6 +1,5 @@
 //! Which broker, and how it is talked to.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,26 +37,10 @@ pub struct MqttPlan {
 /// A user and a password.
 #[derive(Clone)]
 pub struct Login {
-    user: String,
-    password: String,
-}
-
-impl Login {
-    /// With the password in the first line of a file.
-    pub fn read(user: &str, file: Option<&Path>) -> anyhow::Result<Self> {
-        let password = match file {
-            None => String::new(),
-            Some(file) => {
-                let text = fs::read_to_string(file)
-                    .with_context(|| format!("[mqtt] password_file {}", file.display()))?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-        };
-        Ok(Self {
-            user: user.to_owned(),
-            password,
-        })
-    }
+    /// As the broker knows it.
+    pub user: String,
+    /// May be empty.
+    pub password: String,
 }
 
 /// Encryption that believes the authorities in `file`, or those of the system.

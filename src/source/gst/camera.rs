@@ -5,21 +5,16 @@ use std::time::Duration;
 
 use gstreamer as gst;
 
-use super::super::camera::{Camera, Shot};
+use super::super::camera::{Camera, Loss, STALL, Shot};
 use super::GstPlan;
 use super::picture::{fill, size_of};
 use super::pipeline::{Pipeline, Pulled};
 use crate::clock::Clock;
 use crate::frame::Frame;
-use crate::retry::Retry;
 use crate::units::Timestamp;
 
-/// A pipeline that brings nothing for so long is started anew.
-const STALL: Duration = Duration::from_secs(2);
 /// Hardware may take its time for the first picture.
 const FIRST: Duration = Duration::from_secs(5);
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
 pub(super) struct GstCamera {
     plan: GstPlan,
@@ -27,9 +22,7 @@ pub(super) struct GstCamera {
     description: String,
     frame_px: (u32, u32),
     open: Option<Open>,
-    retry: Retry,
-    /// Why it was lost, told until pictures come again.
-    why: String,
+    loss: Loss,
     frames: u64,
     missed: u64,
     last: Timestamp,
@@ -51,8 +44,7 @@ impl GstCamera {
             plan,
             clock,
             open: None,
-            retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
-            why: String::new(),
+            loss: Loss::default(),
             frames: 0,
             missed: 0,
             last: Timestamp::ZERO,
@@ -80,9 +72,8 @@ impl GstCamera {
 
     fn lose(&mut self, why: String) -> Shot {
         self.open = None;
-        self.retry.failed(self.clock.now());
-        self.why = format!("{}: {why}", self.description);
-        Shot::Lost(self.why.clone())
+        let why = format!("{}: {why}", self.description);
+        self.loss.begins(self.clock.now(), why)
     }
 }
 
@@ -102,8 +93,8 @@ impl Camera for GstCamera {
 
     fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot {
         if self.open.is_none() {
-            if !self.retry.is_due(self.clock.now()) {
-                return Shot::Lost(self.why.clone());
+            if let Some(lost) = self.loss.pause(self.clock.now()) {
+                return lost;
             }
             match self.start() {
                 Ok(open) => self.open = Some(open),
@@ -125,19 +116,21 @@ impl Camera for GstCamera {
             Pulled::End => return self.lose("the pipeline has ended".to_owned()),
             Pulled::Failed(words) => return self.lose(words),
         };
-        open.patient_until = later(arrived, STALL);
         let age = open.pipeline.age(&sample).unwrap_or_default();
         if let Err(words) = fill(&sample, frame) {
-            log::debug!("{}: {words}", self.description);
             self.missed += 1;
-            return Shot::Late;
+            if arrived < open.patient_until {
+                return Shot::Late;
+            }
+            return self.lose(words.to_string());
         }
+        open.patient_until = later(arrived, STALL);
         let captured = arrived.nanos().saturating_sub(age.as_nanos() as i64);
         frame.time = Timestamp::from_nanos(captured).max(self.last);
         frame.index = self.frames;
         self.frames += 1;
         self.last = frame.time;
-        self.retry.succeeded();
+        self.loss.ends();
         Shot::Frame
     }
 

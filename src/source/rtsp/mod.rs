@@ -1,4 +1,4 @@
-//! Network cameras by RTSP: H.264 over the connection's own TCP, lost and found again.
+//! Network cameras by RTSP: H.264 over the connection's own TCP, or over UDP; lost and found again.
 //!
 //! All waiting happens inside [`Camera::shoot`], on the thread that calls it: the client's futures are only
 //! driven there. After packets were lost, pictures are left out up to the next one that starts afresh.
@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use retina::client::{Credentials, Demuxed};
+use serde::Deserialize;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use url::Url;
 
 use self::session::{Fault, connect, next_frame};
 use self::stamps::Stamps;
-use super::camera::{Camera, Shot};
+use super::camera::{Camera, RETRY, STALL, Shot};
 use super::h264::H264Decoder;
 use super::h264_params::AvcConfig;
 use super::upright::Rotation;
@@ -29,22 +30,29 @@ use crate::frame::Frame;
 use crate::retry::Retry;
 use crate::units::Timestamp;
 
-/// A camera that brings no picture for so long is connected to anew.
-const STALL: Duration = Duration::from_secs(2);
 /// From the first word to playing.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Pauses before a lost camera is tried again.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(1);
-/// The same for one that refuses us, which many answer with a ban when it is repeated.
+/// Pauses before one that refuses us is tried again, which many answer with a ban when it is repeated.
 const REFUSED_FIRST: Duration = Duration::from_secs(10);
 const REFUSED_LONGEST: Duration = Duration::from_secs(60);
+
+/// How pictures travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// Within the connection: none is lost, some may be late.
+    #[default]
+    Tcp,
+    /// As packets of their own, for cameras that do nothing else.
+    Udp,
+}
 
 /// What is asked of a network camera.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RtspPlan {
     url: Url,
     login: Option<Credentials>,
+    way: Way,
     /// Width and height to expect while it is not there.
     size_px: (u32, u32),
 }
@@ -76,8 +84,14 @@ impl RtspPlan {
         Ok(Self {
             url,
             login,
+            way: Way::default(),
             size_px,
         })
+    }
+
+    /// With pictures that travel so.
+    pub fn over(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 
     /// Where the camera is; without the login.
@@ -142,7 +156,7 @@ impl RtspCamera {
             clock,
             runtime,
             link: Link::Down,
-            retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
+            retry: RETRY,
             refused: Retry::new(REFUSED_FIRST, REFUSED_LONGEST),
             why: String::new(),
             frames: 0,
@@ -171,9 +185,12 @@ impl RtspCamera {
                 return Shot::Lost(self.why.clone());
             }
             let (url, login) = (self.plan.url.clone(), self.plan.login.clone());
-            self.link = Link::Connecting(Box::pin(async {
+            let way = self.plan.way;
+            self.link = Link::Connecting(Box::pin(async move {
                 let late = |_| Fault::Gone(format!("does not answer within {CONNECT:?}"));
-                timeout(CONNECT, connect(url, login)).await.map_err(late)?
+                timeout(CONNECT, connect(url, login, way))
+                    .await
+                    .map_err(late)?
             }));
         }
         let Link::Connecting(connecting) = &mut self.link else {

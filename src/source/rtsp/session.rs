@@ -5,10 +5,13 @@ use std::pin::Pin;
 use futures_util::StreamExt as _;
 use retina::Error;
 use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, Stream,
+    Credentials, Demuxed, PlayOptions, Session, SessionOptions, SetupOptions, Stream, Transport,
+    UdpTransportOptions,
 };
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
 use url::Url;
+
+use super::Way;
 
 /// What a camera must be set to.
 pub(super) const WANTED: &str = "set the camera's stream to H.264, 8 bits, 4:2:0, progressive";
@@ -25,6 +28,7 @@ pub(super) enum Fault {
 pub(super) async fn connect(
     url: Url,
     login: Option<Credentials>,
+    way: Way,
 ) -> Result<(Demuxed, usize), Fault> {
     let user = login.as_ref().map(|login| login.username.clone());
     let fault = |error: Error| in_words(&error, user.as_deref());
@@ -33,7 +37,12 @@ pub(super) async fn connect(
         .user_agent("tsedge".to_owned());
     let mut session = Session::describe(url, options).await.map_err(fault)?;
     let stream = choose(session.streams()).map_err(Fault::Refused)?;
+    let transport = match way {
+        Way::Tcp => Transport::default(),
+        Way::Udp => Transport::Udp(UdpTransportOptions::default()),
+    };
     let setup = SetupOptions::default().frame_format(FrameFormat::MP4);
+    let setup = setup.transport(transport);
     session.setup(stream, setup).await.map_err(fault)?;
     let playing = session.play(PlayOptions::default()).await.map_err(fault)?;
     Ok((playing.demuxed().map_err(fault)?, stream))
@@ -83,6 +92,9 @@ fn in_words(error: &Error, user: Option<&str>) -> Fault {
         (Some(404), _) => {
             Fault::Refused("has no stream of this name: correct the path of `url`".to_owned())
         }
+        (Some(461), _) => Fault::Refused(
+            "does not send this way: give the other `transport`, tcp or udp".to_owned(),
+        ),
         // What follows the first line are addresses and offsets.
         _ => {
             let text = error.to_string();

@@ -1,8 +1,8 @@
 //! Cameras by Video4Linux 2: negotiated, streamed without a copy, lost and found again.
 //!
 //! A frame borrows the driver's buffer until the recognition is done with it. A camera that is unplugged
-//! (`ENODEV`), fails or brings nothing for two seconds is closed and opened anew with a growing pause; damaged
-//! and missing pictures are counted. A size or format that changed while it was gone is taken as it is.
+//! (`ENODEV`), fails or brings no whole picture for two seconds is closed and opened anew with a growing pause;
+//! damaged and missing pictures are counted. A size or format that changed while it was gone is taken as it is.
 
 mod list;
 mod stream;
@@ -20,18 +20,11 @@ use linuxvideo::{BufType, Device, Fract};
 pub use list::{CameraInfo, cameras};
 
 use self::stream::{Filled, Stream};
-use super::camera::{Camera, Shot};
+use super::camera::{Camera, Loss, STALL, Shot};
 use super::mjpeg::MjpegDecoder;
 use crate::clock::Clock;
 use crate::frame::{Frame, PixelFormat};
-use crate::retry::Retry;
 use crate::units::Timestamp;
-
-/// A camera that brings nothing for so long is started anew.
-pub const STALL: Duration = Duration::from_secs(2);
-/// Pauses before a lost camera is tried again.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(1);
 
 /// A format of cameras that this build reads, best first: what costs the least to read.
 const FORMATS: [([u8; 4], Option<PixelFormat>); 6] = [
@@ -65,9 +58,7 @@ pub struct V4l2Camera {
     description: String,
     frame_px: (u32, u32),
     open: Option<Open>,
-    retry: Retry,
-    /// Why it was lost, told until frames come again.
-    why: String,
+    loss: Loss,
     frames: u64,
     missed: u64,
     last: Timestamp,
@@ -93,8 +84,7 @@ impl V4l2Camera {
             plan,
             clock,
             open: None,
-            retry: Retry::new(RETRY_FIRST, RETRY_LONGEST),
-            why: String::new(),
+            loss: Loss::default(),
             frames: 0,
             missed: 0,
             last: Timestamp::ZERO,
@@ -151,9 +141,18 @@ impl V4l2Camera {
 
     fn lose(&mut self, why: impl std::fmt::Display) -> Shot {
         self.open = None;
-        self.retry.failed(self.clock.now());
-        self.why = format!("{}: {why}", self.plan.device.display());
-        Shot::Lost(self.why.clone())
+        let why = format!("{}: {why}", self.plan.device.display());
+        self.loss.begins(self.clock.now(), why)
+    }
+
+    /// No picture, or none that can be used: lost when that has gone on for too long.
+    fn late(&mut self) -> Shot {
+        let last = self.open.as_ref().map(|open| open.last_frame);
+        let quiet_s = last.map_or(0.0, |last| self.clock.now().seconds_since(last));
+        if quiet_s > STALL.as_secs_f64() {
+            return self.lose(format!("no whole picture for {quiet_s:.1} s"));
+        }
+        Shot::Late
     }
 
     /// Brings a filled buffer into the frame; false when it holds no whole picture.
@@ -207,8 +206,8 @@ impl Camera for V4l2Camera {
 
     fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot {
         if self.open.is_none() {
-            if !self.retry.is_due(self.clock.now()) {
-                return Shot::Lost(self.why.clone());
+            if let Some(lost) = self.loss.pause(self.clock.now()) {
+                return lost;
             }
             match self.start() {
                 Ok(open) => self.open = Some(open),
@@ -220,13 +219,7 @@ impl Camera for V4l2Camera {
         };
         let filled = match open.stream.wait(patience) {
             Ok(Some(filled)) => filled,
-            Ok(None) => {
-                let quiet_s = self.clock.now().seconds_since(open.last_frame);
-                if quiet_s > STALL.as_secs_f64() {
-                    return self.lose(format!("no picture for {quiet_s:.1} s"));
-                }
-                return Shot::Late;
-            }
+            Ok(None) => return self.late(),
             Err(e) => return self.lose(e),
         };
         if let Some(before) = open.sequence.replace(filled.sequence) {
@@ -235,11 +228,11 @@ impl Camera for V4l2Camera {
             self.missed += if gap < 1000 { u64::from(gap) } else { 0 };
         }
         let arrived = self.clock.now();
-        open.last_frame = arrived;
         if !Self::take(open, &filled, frame) {
             self.missed += 1;
-            return Shot::Late;
+            return self.late();
         }
+        open.last_frame = arrived;
         // A stamp from another clock, or from the future, cannot be used.
         let captured = filled.captured.filter(|at| *at <= arrived);
         frame.time = captured.unwrap_or(arrived).max(self.last);
@@ -251,7 +244,7 @@ impl Camera for V4l2Camera {
         };
         self.frames += 1;
         self.last = frame.time;
-        self.retry.succeeded();
+        self.loss.ends();
         Shot::Frame
     }
 
