@@ -232,9 +232,10 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
         })
         .collect();
     let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
+    let delivery = config.delivery.as_ref().unwrap().plan(&config).unwrap();
+    assert_eq!(delivery.prefix, "cars/7");
     assert!(config.serial.is_some() && config.mcap.is_some() && config.collect.is_some());
     assert_eq!(config.cameras.len(), 3);
     assert!(config.runtime.tensorrt.unprepared.is_some());
     assert!(config.drift.unwrap().reference.is_some());
-    assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

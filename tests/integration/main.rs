@@ -14,6 +14,7 @@ mod data_borders;
 mod data_clips;
 #[cfg(feature = "data-tests")]
 mod data_evaluate;
+mod delivery;
 mod evaluate;
 mod golden;
 mod hard_cases;

@@ -95,8 +95,16 @@ impl MqttPlan {
         format!("{}/{name}", self.prefix)
     }
 
-    /// Options of one connection; the broker says `offline` for a client that is gone without a word.
+    /// Options of a unit's connection; the broker says `offline` for a client that is gone without a word.
     pub(super) fn options(&self) -> MqttOptions {
+        let mut options = self.bare_options();
+        let (topic, will) = (self.topic("status"), super::OFFLINE);
+        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
+        options
+    }
+
+    /// Options of a connection that is no unit's.
+    pub fn bare_options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&*self.client_id, &*self.host, self.port);
         options.set_keep_alive(self.keep_alive);
         if let Some(login) = &self.login {
@@ -106,8 +114,6 @@ impl MqttPlan {
             let tls = TlsConfiguration::Rustls(Arc::clone(tls));
             options.set_transport(Transport::tls_with_config(tls));
         }
-        let (topic, will) = (self.topic("status"), super::OFFLINE);
-        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
         options
     }
 }
