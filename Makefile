@@ -55,6 +55,10 @@ test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its develop
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(CARGO) test --locked --features system-tests --test integration
 
+.PHONY: show-rollout
+show-rollout: setup ## Bring good and bad packs to a fleet over a real broker: UNITS=200
+	TSEDGE_UNITS=$(or $(UNITS),200) $(CARGO) test --locked --features system-tests --test integration -- --nocapture system_rollout
+
 # The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
 test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)

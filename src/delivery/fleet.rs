@@ -69,7 +69,7 @@ impl fmt::Display for Count {
 pub struct Bounds {
     /// Of those connected, so many must have it in its place.
     pub enough: f64,
-    /// And so many must have kept it after their trial.
+    /// And so many must have kept it after their trial; one at least, unless this is 0.
     pub kept: f64,
     /// More that refused it or went back stop the roll-out.
     pub most_bad: f64,
@@ -95,12 +95,13 @@ impl Count {
         if bad > allowed {
             return Standing::Failed;
         }
+        let one = usize::from(bounds.kept > 0.0 && self.meant > 0);
         // Those that are away may have it too: they must not make up for others.
         let good = self.installed + self.kept;
         let answered = self.online - self.silent.min(self.online);
         let enough = answered >= of(bounds.enough, self.online)
             && good + allowed >= of(bounds.enough, self.online)
-            && self.kept >= of(bounds.kept, self.online);
+            && self.kept >= of(bounds.kept, self.online).max(one);
         if enough {
             Standing::Done
         } else {
@@ -214,7 +215,12 @@ mod tests {
             ..Count::default()
         };
         assert_eq!(one.standing(&bounds), Standing::Failed);
-        // Nobody there: nothing to wait for.
+        let away = Count {
+            meant: 3,
+            ..Count::default()
+        };
+        assert_eq!(away.standing(&bounds), Standing::Open);
+        // Nobody in it: nothing to wait for.
         assert_eq!(Count::default().standing(&bounds), Standing::Done);
     }
 }

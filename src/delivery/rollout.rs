@@ -344,12 +344,17 @@ impl<'a> Desk<'a> {
                 for topic in own {
                     self.client.try_subscribe(topic, QoS::AtLeastOnce)?;
                 }
+                // What was on its way may be lost: all is told anew.
+                (self.asked, self.answered) = (0, 0);
                 if let Some((offer, bytes)) = self.told.take() {
                     self.publish(&offer, Some(&bytes))?;
                 }
             }
             Event::Incoming(Packet::Publish(message)) => {
-                self.newest = Monotonic.now();
+                // What is told just now is no sign that more of what was kept is on its way.
+                if message.retain {
+                    self.newest = Monotonic.now();
+                }
                 let topic = String::from_utf8_lossy(&message.topic).into_owned();
                 self.heard(&topic, &message.payload);
             }

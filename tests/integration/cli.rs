@@ -200,6 +200,7 @@ fn the_configurations_of_the_pages_are_read() {
         "live",
         "boards",
         "gstreamer",
+        "rollout",
         "boards/jetson-orin-nano",
         "boards/raspberry-pi-5",
         "boards/generic",
@@ -213,7 +214,7 @@ fn the_configurations_of_the_pages_are_read() {
             found += 1;
         }
     }
-    assert!(found >= 11, "{found}");
+    assert!(found >= 13, "{found}");
 }
 
 #[test]

@@ -61,6 +61,8 @@ mod system_gpsd;
 #[cfg(feature = "system-tests")]
 mod system_mqtt;
 #[cfg(feature = "system-tests")]
+mod system_rollout;
+#[cfg(feature = "system-tests")]
 mod system_rtsp;
 mod track_drives;
 mod vectors;

@@ -14,6 +14,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Messages on their way that the broker has not confirmed.
+const MOST_UNCONFIRMED: u16 = 64;
+
 /// See the module.
 #[derive(Clone)]
 pub struct MqttPlan {
@@ -107,6 +110,8 @@ impl MqttPlan {
     pub fn bare_options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&*self.client_id, &*self.host, self.port);
         options.set_keep_alive(self.keep_alive);
+        // Each takes memory from the start, and 65,535 of them 10 MB.
+        options.set_outgoing_inflight_upper_limit(MOST_UNCONFIRMED);
         if let Some(login) = &self.login {
             options.set_credentials(&*login.user, &*login.password);
         }
