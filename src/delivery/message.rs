@@ -17,7 +17,7 @@ pub const MAX_PART_BYTES: usize = 256 << 10;
 /// A pack for some units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
-    /// [`OFFER`].
+    /// `tsedge-offer/1`.
     pub format: String,
     /// The region, e.g. `DE`.
     pub region: String,
@@ -91,7 +91,7 @@ pub struct InUse {
 /// What a unit did with a region's newest offer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// [`REPORT`].
+    /// `tsedge-pack-report/1`.
     pub format: String,
     /// The region.
     pub region: String,
@@ -114,7 +114,7 @@ pub struct Report {
 /// What a unit is and how it does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UnitReport {
-    /// [`UNIT`].
+    /// `tsedge-unit/1`.
     pub format: &'static str,
     /// Version of the program.
     pub program: &'static str,

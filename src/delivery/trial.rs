@@ -17,7 +17,7 @@ const MOST_UNKNOWN: f64 = 0.95;
 pub struct Unknown {
     /// Signs judged.
     pub signs: u64,
-    /// Share of unknown ones, over the last [`RECENT`] or so.
+    /// Share of unknown ones, over the last two hundred or so.
     pub share: f64,
 }
 

@@ -100,14 +100,25 @@ pub fn place(
 /// counts again. A power cut leaves a pack whose signature does not fit, and the store takes the one before.
 pub fn put_back(target: &Path) -> io::Result<()> {
     let previous = previous_path(target);
-    if previous.is_file() {
-        replace_link(&signature_path(&previous), &signature_path(target))?;
-        replace_link(&previous, target)?;
-    } else {
+    // Copied, not linked: who writes over the one later must not write over both.
+    let Some(bytes) = read_if_there(&previous)? else {
         remove(target)?;
         remove(&signature_path(target))?;
+        return sync_folder(target);
+    };
+    match read_if_there(&signature_path(&previous))? {
+        Some(signature) => write_atomically(&signature_path(target), &signature)?,
+        None => remove(&signature_path(target))?,
     }
-    sync_folder(target)
+    write_atomically(target, &bytes)
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 fn is_sound(pack: &Path, trust: &Trust) -> bool {
