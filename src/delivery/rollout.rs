@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -22,8 +22,10 @@ use crate::units::{RegionCode, Timestamp};
 
 /// Time between two looks at how things stand.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// What the broker keeps has come when nothing more does for so long.
-const QUIET_S: f64 = 1.0;
+/// What the broker keeps has come when it let us listen, and nothing more came for so long.
+const QUIET_S: f64 = 0.5;
+/// Topics that are listened to.
+const TOPICS: usize = 4;
 /// Time between two tries to connect.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// A broker that takes nothing for so long is told of.
@@ -268,6 +270,8 @@ struct Desk<'a> {
     told: Option<(Offer, Vec<u8>)>,
     asked: usize,
     answered: usize,
+    /// Topics that the broker lets us listen to.
+    listening: usize,
     newest: Timestamp,
     fault: Option<(Timestamp, String)>,
 }
@@ -291,6 +295,7 @@ impl<'a> Desk<'a> {
             told: None,
             asked: 0,
             answered: 0,
+            listening: 0,
             newest: Monotonic.now(),
             fault: Some((Monotonic.now(), "no answer".to_owned())),
         };
@@ -335,7 +340,8 @@ impl<'a> Desk<'a> {
                 self.fault = None;
                 self.newest = Monotonic.now();
                 let units = &self.plan.units;
-                let own = [
+                self.listening = 0;
+                let own: [String; TOPICS] = [
                     format!("{units}/status"),
                     format!("{units}/unit"),
                     format!("{units}/packs/{}", self.region),
@@ -349,6 +355,16 @@ impl<'a> Desk<'a> {
                 if let Some((offer, bytes)) = self.told.take() {
                     self.publish(&offer, Some(&bytes))?;
                 }
+            }
+            Event::Incoming(Packet::SubAck(ack)) => {
+                let taken = |code: &_| matches!(code, SubscribeReasonCode::Success(_));
+                let codes = &ack.return_codes;
+                ensure!(
+                    codes.iter().all(taken),
+                    "the broker does not let us listen: {codes:?}"
+                );
+                self.listening += 1;
+                self.newest = Monotonic.now();
             }
             Event::Incoming(Packet::Publish(message)) => {
                 // What is told just now is no sign that more of what was kept is on its way.

@@ -75,13 +75,13 @@ fn broker(folder: &Path) -> Child {
 }
 
 /// All that `mosquitto_sub` hears, as (topic, text).
-struct Listener {
+pub struct Listener {
     child: Child,
     heard: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Listener {
-    fn start(port: u16, more: &[&str]) -> Self {
+    pub fn start(port: u16, more: &[&str]) -> Self {
         let mut child = Command::new("mosquitto_sub")
             .args(["-V", "5", "-h", "localhost", "-p", &port.to_string()])
             .args(["-c", "-i", "listener", "-x", "1000", "-q", "1"])
@@ -108,7 +108,7 @@ impl Listener {
         self.heard.lock().unwrap().clone()
     }
 
-    fn wait_for(&self, topic: &str, text: &str) {
+    pub fn wait_for(&self, topic: &str, text: &str) {
         wait_for(&format!("{topic} {text}"), || {
             (self.heard().iter()).any(|(t, p)| t == topic && p.contains(text))
         });

@@ -30,8 +30,9 @@ use tsedge::units::Timestamp;
 
 use crate::delivery::Signer;
 use crate::output_events::{region, sign};
+use crate::running::repeated_by;
 use crate::support::{program, root};
-use crate::system_mqtt::{Broker, free_port, wait_for, wait_for_port};
+use crate::system_mqtt::{Broker, Listener, free_port, wait_for, wait_for_port};
 
 /// Signs that a unit sees between two looks.
 const SIGNS: usize = 4;
@@ -652,6 +653,40 @@ fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is
     ));
     assert!(without.is_empty(), "{without:?}");
     wait_for("looks", || looks > count as u64);
+}
+
+#[test]
+fn system_rollout_a_running_unit_reads_by_the_pack_that_came() {
+    let (dir, port, signer) = (tempfile::tempdir().unwrap(), free_port(), Signer::new());
+    let _broker = Broker::start(dir.path(), port, "allow_anonymous true");
+    wait_for_port(port);
+    let listener = Listener::start(port, &[]);
+    let config = dir.path().join("tsedge.toml");
+    let installed = dir.path().join("packs");
+    let text = format!(
+        "[mqtt]\nbroker = \"mqtt://localhost:{port}\"\nprefix = \"car7\"\n\
+         [packs]\ninstalled = {installed:?}\npublic_keys = [\"{}\"]\n[delivery]\n",
+        signer.key
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut unit = repeated_by(&config).spawn().unwrap();
+    listener.wait_for("car7/events/region", "\"to\":\"DE\"");
+    let file = dir.path().join("DE.safetensors");
+    let bytes = pack("came", false).to_bytes(RowType::F16).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
+    std::fs::write(signature_path(&file), signer.sign(&bytes, 100)).unwrap();
+    let file = file.to_str().unwrap();
+    let more = ["--kept", "0", "--units", "+"];
+    let mut start = program();
+    start
+        .args(["rollout", "start", file, "--config"])
+        .arg(&config)
+        .args(more);
+    let output = start.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    listener.wait_for("car7/events/region", "\"pack_version\":\"came\"");
+    unit.kill().unwrap();
+    unit.wait().unwrap();
 }
 
 /// Code and words.
