@@ -133,6 +133,8 @@ impl Unit {
                 PackNews::Live(bank) => {
                     on.bank = bank;
                     on.tell_region();
+                    // A look may have come between a signature and its pack.
+                    on.tell(health(HealthState::Normal, Reasons::NONE, None));
                 }
                 PackNews::Refused { error, .. } => {
                     let reasons = [Reason::PackRefused].into_iter().collect();
