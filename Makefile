@@ -58,6 +58,10 @@ OUTSIDE = $(CARGO) test --locked --features data-tests,system-tests,rig-tests --
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 	TSEDGE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python $(OUTSIDE) system_
 
+.PHONY: show-rollout
+show-rollout: setup ## Bring good and bad packs to a fleet over a real broker: UNITS=200
+	TSEDGE_UNITS=$(or $(UNITS),200) $(CARGO) test --locked --features system-tests --test integration -- --nocapture system_rollout
+
 # The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
 test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)

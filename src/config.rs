@@ -5,6 +5,7 @@
 
 mod board;
 mod camera;
+mod delivery;
 mod live;
 mod mqtt;
 mod place;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 
 pub use board::BoardClass;
 pub use camera::{CameraConfig, NamedCamera, check_name};
+pub use delivery::DeliveryConfig;
 pub use live::{
     CanConfig, CollectConfig, DriftConfig, FileConfig, IdsConfig, SerialConfig, StatusConfig,
 };
@@ -74,6 +76,8 @@ pub struct ConfigFile {
     pub mcap: Option<FileConfig>,
     /// An MQTT broker (`tsedge run`).
     pub mqtt: Option<MqttConfig>,
+    /// Packs that come by MQTT (`tsedge run`).
+    pub delivery: Option<DeliveryConfig>,
     /// Crops that were in doubt (`tsedge run`).
     pub collect: Option<CollectConfig>,
     /// Statistics that tell when to evaluate again (`tsedge run`).

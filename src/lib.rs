@@ -30,6 +30,8 @@ pub mod output;
 pub mod position;
 pub mod region;
 
+pub mod delivery;
+
 pub mod media;
 pub mod report;
 

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => cmd::eval::run(&args),
         Command::Region(args) => cmd::region::run(&args),
         Command::Replay(args) => cmd::replay::run(&args),
+        Command::Rollout(args) => cmd::rollout::run(&args),
         Command::Run(args) => cmd::run::run(&args),
         Command::Simulate(args) => cmd::simulate::run(&args),
     };

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use super::Outcome;
 use super::run::{CAN_IDS, camera_section};
 use crate::config::{CameraConfig, ConfigFile, Plan};
+use crate::delivery::DeliveryPlan;
 use crate::detect::Detector;
 use crate::evaluate::drift::{References, references};
 use crate::model::OnnxRuntime;
@@ -212,6 +213,10 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
             let text = "[mqtt] broker: without mqtts:// the password is sent readable by others";
             found.warnings.push(text.to_owned());
         }
+    }
+    if let Some(delivery) = &config.delivery {
+        let words = |plan: &DeliveryPlan| format!("[delivery] offers under {}", plan.topic);
+        found.step(words, delivery.plan(config));
     }
     if let Some(status) = &config.status {
         let listen = status.listen;

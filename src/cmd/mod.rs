@@ -19,6 +19,7 @@ pub mod eval;
 pub mod models;
 pub mod region;
 pub mod replay;
+pub mod rollout;
 pub mod run;
 pub mod simulate;
 
@@ -46,6 +47,7 @@ pub enum Command {
     Eval(eval::Args),
     Region(region::Args),
     Replay(Box<replay::Args>),
+    Rollout(rollout::Args),
     Run(run::Args),
     Simulate(simulate::Args),
 }

@@ -1,6 +1,7 @@
 //! `tsedge region`: build, look at, check, compare, sign and install region packs.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 
@@ -364,9 +365,12 @@ fn keygen(name: &Path, password_file: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[allow(clippy::disallowed_methods)] // the time of signing is what tells the newer of two packs
 fn sign_pack(args: &Sign) -> anyhow::Result<()> {
     let (pack, bytes) = Pack::read(&args.pack)?;
-    let comment = format!("region {} version {}", pack.region, pack.version);
+    let (region, version) = (pack.region, &pack.version);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let comment = format!("region {region} version {version} timestamp:{now}");
     let password = password(args.password_file.as_deref())?;
     let signature = sign(&bytes, &args.key, password, &comment)?;
     let path = signature_path(&args.pack);

@@ -14,13 +14,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
 use crate::config::{CameraConfig, ConfigFile, FileConfig, Plan, StatusConfig, check_name};
+use crate::delivery::Delivery;
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
 use crate::output::can::CanOutput;
 use crate::output::jsonl::JsonLines;
 use crate::output::mcap::McapOutput;
-use crate::output::mqtt::{MqttOutput, MqttPlan};
+use crate::output::mqtt::{Guest, MqttOutput, MqttPlan};
 use crate::output::serial::SerialOutput;
 use crate::output::status::{Preview, StatusOutput};
 use crate::output::{Output, Progress, RotatingFile};
@@ -108,6 +109,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
     let runtime = runtime.with_workers(move || place.place(&board));
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
+    let delivery = delivery(&config, &plan)?;
     let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
     tell_refused(&shared, &packs.take_refusals());
@@ -139,7 +141,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     )?;
     let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
     let preview = preview(&config, names.collect())?;
-    let outputs = outputs(&config, &shared, preview.as_ref(), &clock)?;
+    let outputs = outputs(&config, &shared, preview.as_ref(), delivery, &clock)?;
     let collect = collect(&config, &plan, &shared)?;
     let viewpoints = eyes.iter().map(|eye| eye.viewpoint.clone()).collect();
     let cameras = eyes.into_iter().map(|eye| LiveCamera {
@@ -375,10 +377,20 @@ fn preview(
     Ok(token.map(|token| Arc::new(Preview::new(&token, cameras))))
 }
 
+/// Packs that come by MQTT, if the configuration says so.
+fn delivery(config: &ConfigFile, plan: &Plan) -> anyhow::Result<Option<Box<dyn Guest>>> {
+    let Some(delivery) = &config.delivery else {
+        return Ok(None);
+    };
+    let delivery = Delivery::open(delivery.plan(config)?, plan.pack_store())?;
+    Ok(Some(Box::new(delivery)))
+}
+
 fn outputs(
     config: &ConfigFile,
     shared: &Shared,
     preview: Option<&Arc<Preview>>,
+    delivery: Option<Box<dyn Guest>>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Vec<Box<dyn Output>>> {
     let progress = &shared.progress;
@@ -406,7 +418,7 @@ fn outputs(
     }
     if let Some(mqtt) = &config.mqtt {
         let plan = MqttPlan::try_from(mqtt)?;
-        outputs.push(Box::new(MqttOutput::start(plan)?));
+        outputs.push(Box::new(MqttOutput::start_with(plan, delivery)?));
     }
     if let Some(status) = &config.status {
         let mut output = StatusOutput::listen(status.listen, Arc::clone(progress))?;

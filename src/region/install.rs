@@ -1,7 +1,7 @@
 //! Files that are whole or not there: written beside, synced, renamed, the folder synced.
 //!
-//! Installing a pack keeps the one before as `X.safetensors.previous`, which the store falls back to. At no
-//! moment is there no pack: power may fail between any two steps.
+//! Installing a pack keeps the one before, if it is sound, as `X.safetensors.previous`, which the store falls
+//! back to. At no moment is there no pack: power may fail between any two steps.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -49,39 +49,85 @@ pub fn write_pack(pack: &Pack, rows: RowType, path: &Path) -> Result<usize, Pack
 
 /// Puts a checked pack, and its signature if there is one, into `folder` under its region's name.
 /// Gives the path it has there.
+pub fn install(source: &Path, folder: &Path, trust: &Trust) -> Result<PathBuf, PackError> {
+    let refused = |reason: String| PackError {
+        path: source.to_owned(),
+        reason,
+    };
+    let bytes = read_bytes(source).map_err(refused)?;
+    let signature = match fs::read_to_string(signature_path(source)) {
+        Ok(signature) => Some(signature),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(refused(e.to_string())),
+    };
+    trust
+        .check_text(signature.as_deref(), &bytes)
+        .map_err(refused)?;
+    let region = Pack::parse(&bytes).map_err(refused)?.region;
+    let target = folder.join(format!("{region}.safetensors"));
+    let placed = place(&target, &bytes, signature.as_deref(), trust);
+    placed.map(|()| target.clone()).map_err(|e| PackError {
+        path: target,
+        reason: e.to_string(),
+    })
+}
+
+/// Puts a pack that was checked in the place of `target`.
 ///
 /// The signature goes first: a power cut between the two leaves the old pack with a signature that
 /// does not fit, and the store takes the previous pack, which is the same one.
-pub fn install(source: &Path, folder: &Path, trust: &Trust) -> Result<PathBuf, PackError> {
-    let refused = |path: &Path| {
-        let path = path.to_owned();
-        move |reason: String| PackError { path, reason }
-    };
-    let bytes = read_bytes(source).map_err(refused(source))?;
-    trust.check(source, &bytes).map_err(refused(source))?;
-    let pack = Pack::parse(&bytes).map_err(refused(source))?;
-    let target = folder.join(format!("{}.safetensors", pack.region));
-    let signature = match fs::read(signature_path(source)) {
-        Ok(signature) => Some(signature),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(refused(source)(e.to_string())),
-    };
-    place(&target, &bytes, signature.as_deref()).map_err(|e| refused(&target)(e.to_string()))?;
-    Ok(target)
-}
-
-fn place(target: &Path, bytes: &[u8], signature: Option<&[u8]>) -> io::Result<()> {
-    if target.is_file() {
+pub fn place(
+    target: &Path,
+    bytes: &[u8],
+    signature: Option<&str>,
+    trust: &Trust,
+) -> io::Result<()> {
+    // A damaged one must not push out the last good one.
+    if target.is_file() && is_sound(target, trust) {
         let previous = previous_path(target);
         replace_link(&signature_path(target), &signature_path(&previous))?;
         replace_link(target, &previous)?;
         sync_folder(target)?;
     }
     match signature {
-        Some(signature) => write_atomically(&signature_path(target), signature)?,
+        Some(signature) => write_atomically(&signature_path(target), signature.as_bytes())?,
         None => remove(&signature_path(target))?,
     }
     write_atomically(target, bytes)
+}
+
+/// Puts the pack before back into its place; without one the pack is removed, and what came with the models
+/// counts again. A power cut leaves a pack whose signature does not fit, and the store takes the one before.
+pub fn put_back(target: &Path) -> io::Result<()> {
+    let previous = previous_path(target);
+    // Copied, not linked: who writes over the one later must not write over both.
+    let Some(bytes) = read_if_there(&previous)? else {
+        remove(target)?;
+        remove(&signature_path(target))?;
+        return sync_folder(target);
+    };
+    match read_if_there(&signature_path(&previous))? {
+        Some(signature) => write_atomically(&signature_path(target), &signature)?,
+        None => remove(&signature_path(target))?,
+    }
+    write_atomically(target, &bytes)
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn is_sound(pack: &Path, trust: &Trust) -> bool {
+    read_bytes(pack)
+        .and_then(|bytes| {
+            trust.check(pack, &bytes)?;
+            Pack::parse(&bytes)
+        })
+        .is_ok()
 }
 
 /// Makes `to` the same file as `from`; no file when there is none.
@@ -137,6 +183,26 @@ mod tests {
         assert_eq!(version("DE.safetensors"), "3");
         assert_eq!(version("DE.safetensors.previous"), "2");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn the_pack_before_is_put_back_and_a_damaged_one_never_takes_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("DE.safetensors");
+        let trust = Trust::default();
+        let version = |path: &Path| Pack::parse(&fs::read(path).unwrap()).unwrap().version;
+        place(&target, &pack("DE", "1"), None, &trust).unwrap();
+        place(&target, &pack("DE", "2"), None, &trust).unwrap();
+        put_back(&target).unwrap();
+        assert_eq!(version(&target), "1");
+        assert_eq!(version(&previous_path(&target)), "1");
+        fs::write(&target, "damaged").unwrap();
+        place(&target, &pack("DE", "3"), None, &trust).unwrap();
+        assert_eq!(version(&target), "3");
+        assert_eq!(version(&previous_path(&target)), "1");
+        fs::remove_file(previous_path(&target)).unwrap();
+        put_back(&target).unwrap();
+        assert!(!target.exists() && !signature_path(&target).exists());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum Signatures {
     Optional,
 }
 
+const UNTRUSTED: &str = "signature: by none of the trusted keys";
+
 /// Whose packs are believed.
 #[derive(Debug, Clone, Default)]
 pub struct Trust {
@@ -59,6 +61,18 @@ impl Trust {
         Ok(Self { signatures, keys })
     }
 
+    /// The same keys, with a signature required.
+    pub fn required(&self) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            !self.keys.is_empty(),
+            "no public key is given to check signatures with"
+        );
+        Ok(Self {
+            signatures: Signatures::Required,
+            keys: self.keys.clone(),
+        })
+    }
+
     /// Checks the signature beside `path` over `bytes`.
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<Signed, String> {
         let beside = signature_path(path);
@@ -70,7 +84,18 @@ impl Trust {
         self.check_text(text.as_deref(), bytes)
     }
 
-    /// The same for a signature's text.
+    /// Who claims to have signed, before the signed bytes are there: nothing of it is proven.
+    pub fn claim(&self, signature: &str) -> Result<Signed, String> {
+        let signature = SignatureBox::from_string(signature);
+        let signature = signature.map_err(|e| format!("signature: {e}"))?;
+        let key = (self.keys.iter()).find(|key| key.keynum() == signature.keynum());
+        Ok(Signed::By {
+            key: key.ok_or(UNTRUSTED)?.to_base64(),
+            comment: signature.trusted_comment().unwrap_or_default(),
+        })
+    }
+
+    /// Checks a signature's text over `bytes`.
     pub fn check_text(&self, signature: Option<&str>, bytes: &[u8]) -> Result<Signed, String> {
         let Some(text) = signature else {
             return match self.signatures {
@@ -85,13 +110,26 @@ impl Trust {
             return Ok(Signed::Unchecked);
         }
         let key = (self.keys.iter()).find(|key| key.keynum() == signature.keynum());
-        let key = key.ok_or("signature: by none of the trusted keys")?;
+        let key = key.ok_or(UNTRUSTED)?;
         minisign::verify(key, &signature, Cursor::new(bytes), true, false, false)
             .map_err(|e| format!("signature: {e}"))?;
         Ok(Signed::By {
             key: key.to_base64(),
             comment: signature.trusted_comment().unwrap_or_default(),
         })
+    }
+}
+
+impl Signed {
+    /// When it was signed, in seconds since 1970, as the signer's trusted comment says: of two packs, the one
+    /// signed later is the newer.
+    pub fn signed_at(&self) -> Option<u64> {
+        let Self::By { comment, .. } = self else {
+            return None;
+        };
+        // The word that the `minisign` tool writes as well.
+        let mut words = comment.split([' ', '\t']);
+        words.find_map(|word| word.strip_prefix("timestamp:")?.parse().ok())
     }
 }
 
@@ -192,6 +230,21 @@ mod tests {
         let optional = Trust::new(Signatures::Optional, std::slice::from_ref(&key)).unwrap();
         assert!(optional.check(&pack, b"puck").is_err());
         assert!(Trust::new(Signatures::Required, &[]).is_err());
+    }
+
+    #[test]
+    fn when_it_was_signed_is_what_the_trusted_comment_says() {
+        let at = |comment: &str| {
+            let (key, comment) = (String::new(), comment.to_owned());
+            Signed::By { key, comment }.signed_at()
+        };
+        assert_eq!(at("region DE version 1 timestamp:7"), Some(7));
+        assert_eq!(
+            at("timestamp:1635443258\tfile:DE\thashed"),
+            Some(1_635_443_258)
+        );
+        assert_eq!(at("region DE version 1"), None);
+        assert_eq!(Signed::No.signed_at(), None);
     }
 
     #[test]

@@ -171,18 +171,33 @@ impl PackStore {
         let check = || {
             let bytes = read_bytes(path)?;
             let signed = self.trust.check(path, &bytes)?;
-            let bank = from_bytes(&bytes, &self.encoder_sha256, self.dim)?;
-            if bank.region() != region {
-                return Err(format!(
-                    "is the pack of {}, expected {region}",
-                    bank.region()
-                ));
-            }
-            Ok((bank, signed))
+            Ok((self.bank_of(&bytes, region)?, signed))
         };
         check().map_err(|reason| PackError {
             path: path.to_owned(),
             reason,
         })
+    }
+
+    /// Checks bytes as the pack of `region`, but for their signature.
+    pub fn bank_of(&self, bytes: &[u8], region: RegionCode) -> Result<RegionBank, String> {
+        let bank = from_bytes(bytes, &self.encoder_sha256, self.dim)?;
+        if bank.region() != region {
+            return Err(format!(
+                "is the pack of {}, expected {region}",
+                bank.region()
+            ));
+        }
+        Ok(bank)
+    }
+
+    /// SHA-256 of the encoder that packs must fit.
+    pub fn encoder_sha256(&self) -> &str {
+        &self.encoder_sha256
+    }
+
+    /// Whose packs are believed.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 }

@@ -200,6 +200,7 @@ fn the_configurations_of_the_pages_are_read() {
         "live",
         "boards",
         "gstreamer",
+        "rollout",
         "boards/jetson-orin-nano",
         "boards/raspberry-pi-5",
         "boards/generic",
@@ -213,7 +214,7 @@ fn the_configurations_of_the_pages_are_read() {
             found += 1;
         }
     }
-    assert!(found >= 11, "{found}");
+    assert!(found >= 13, "{found}");
 }
 
 #[test]
@@ -232,9 +233,10 @@ fn what_the_shipped_example_has_as_comments_is_right_too() {
         })
         .collect();
     let config = tsedge::config::ConfigFile::parse(&all.join("\n")).unwrap();
+    let delivery = config.delivery.as_ref().unwrap().plan(&config).unwrap();
+    assert_eq!(delivery.prefix, "cars/7");
     assert!(config.serial.is_some() && config.mcap.is_some() && config.collect.is_some());
     assert_eq!(config.cameras.len(), 3);
     assert!(config.runtime.tensorrt.unprepared.is_some());
     assert!(config.drift.unwrap().reference.is_some());
-    assert_eq!(config.mqtt.unwrap().prefix, "cars/7");
 }

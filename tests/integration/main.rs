@@ -14,6 +14,7 @@ mod data_borders;
 mod data_clips;
 #[cfg(feature = "data-tests")]
 mod data_evaluate;
+mod delivery;
 mod evaluate;
 mod golden;
 mod hard_cases;
@@ -59,6 +60,8 @@ mod support;
 mod system_gpsd;
 #[cfg(feature = "system-tests")]
 mod system_mqtt;
+#[cfg(feature = "system-tests")]
+mod system_rollout;
 #[cfg(feature = "system-tests")]
 mod system_rtsp;
 mod track_drives;

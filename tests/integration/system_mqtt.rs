@@ -20,19 +20,24 @@ use crate::output_events::{limit_60, one_of_each, sign};
 use crate::running::repeated_by;
 
 /// A broker in a folder of its own; killed at the end.
-struct Broker {
+pub struct Broker {
     child: Child,
     folder: PathBuf,
 }
 
 impl Broker {
     /// What the sessions of listeners hold outlives a kill.
-    fn start(folder: &Path, port: u16, more: &str) -> Self {
+    pub fn start(folder: &Path, port: u16, more: &str) -> Self {
         let text = format!(
             "listener {port} 127.0.0.1\nuser root\npersistence true\npersistence_location {}/\n\
              autosave_on_changes true\nautosave_interval 1\n{more}\n",
             folder.display()
         );
+        Self::of(folder, &text)
+    }
+
+    /// With this configuration.
+    pub fn of(folder: &Path, text: &str) -> Self {
         std::fs::write(folder.join("mosquitto.conf"), text).unwrap();
         Self {
             child: broker(folder),
@@ -40,12 +45,12 @@ impl Broker {
         }
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         self.child = broker(&self.folder);
     }
 }
@@ -70,13 +75,13 @@ fn broker(folder: &Path) -> Child {
 }
 
 /// All that `mosquitto_sub` hears, as (topic, text).
-struct Listener {
+pub struct Listener {
     child: Child,
     heard: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Listener {
-    fn start(port: u16, more: &[&str]) -> Self {
+    pub fn start(port: u16, more: &[&str]) -> Self {
         let mut child = Command::new("mosquitto_sub")
             .args(["-V", "5", "-h", "localhost", "-p", &port.to_string()])
             .args(["-c", "-i", "listener", "-x", "1000", "-q", "1"])
@@ -103,7 +108,7 @@ impl Listener {
         self.heard.lock().unwrap().clone()
     }
 
-    fn wait_for(&self, topic: &str, text: &str) {
+    pub fn wait_for(&self, topic: &str, text: &str) {
         wait_for(&format!("{topic} {text}"), || {
             (self.heard().iter()).any(|(t, p)| t == topic && p.contains(text))
         });
@@ -131,7 +136,7 @@ impl Drop for Listener {
     }
 }
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
+pub fn wait_for(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < Duration::from_secs(60), "no {what}");
@@ -139,13 +144,13 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// A broker that takes connections, so that a listener can come.
-fn wait_for_port(port: u16) {
+pub fn wait_for_port(port: u16) {
     wait_for("broker", || {
         std::net::TcpStream::connect(("localhost", port)).is_ok()
     });

@@ -7,9 +7,12 @@
 //! | `PREFIX/status` | `online`, or `offline` at the end and when the unit is gone without a word | yes |
 //! | `PREFIX/lost` | events lost since the start, because the broker was away for too long | yes |
 //!
+//! A [`Guest`] may use the same connection.
+//!
 //! Events wait in memory while the broker is away; the connection has a thread of its own (`ts-mqtt`).
 
 mod backlog;
+mod guest;
 mod link;
 mod plan;
 
@@ -17,12 +20,13 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
+pub use guest::{Guest, MAX_MESSAGE_BYTES, Outbox, Request, Seen};
 pub use plan::{Login, MqttPlan, tls};
 
 use self::backlog::Message;
-use self::link::Shared;
+use self::link::{Shared, Visit};
 use super::{Output, record};
 use crate::event::Event;
 use crate::units::Timestamp;
@@ -31,6 +35,10 @@ const ONLINE: &str = "online";
 const OFFLINE: &str = "offline";
 /// A broker that confirms nothing for so long, though events wait for it, counts as down.
 const SILENT_S: f64 = 2.0;
+/// What a guest has not looked at yet; more is not kept.
+const GUEST_QUEUE: usize = 1024;
+/// A guest is told the time so often.
+const TIME_EVERY_S: f64 = 1.0;
 /// For the last events and the last word.
 const FINISH_WITHIN: Duration = Duration::from_millis(600);
 
@@ -42,19 +50,30 @@ pub struct MqttOutput {
     now: Timestamp,
     /// Events confirmed so far, and since when there was no other or none to confirm.
     confirmed: (u64, Timestamp),
+    guest: Option<Sender<Seen>>,
+    told_time: Option<Timestamp>,
 }
 
 impl MqttOutput {
     /// Connects to the broker, which need not be there yet.
     pub fn start(plan: MqttPlan) -> io::Result<Self> {
+        Self::start_with(plan, None)
+    }
+
+    /// The same, with a guest on the connection.
+    pub fn start_with(plan: MqttPlan, guest: Option<Box<dyn Guest>>) -> io::Result<Self> {
         let name = format!("mqtt {}:{}", plan.host, plan.port);
         let shared = Arc::new(Shared::new(plan.queue_bytes));
         let (end, ended) = bounded(1);
         let theirs = Arc::clone(&shared);
+        let (visit, guest) = guest.map_or((None, None), |guest| {
+            let (sender, seen) = bounded(GUEST_QUEUE);
+            (Some(Visit::new(guest, seen)), Some(sender))
+        });
         std::thread::Builder::new()
             .name("ts-mqtt".to_owned())
             .spawn(move || {
-                if let Err(e) = link::run(&plan, &theirs) {
+                if let Err(e) = link::run(&plan, &theirs, visit) {
                     log::error!("mqtt: {e}");
                 }
                 let _ = end.send(());
@@ -65,6 +84,8 @@ impl MqttOutput {
             ended,
             now: Timestamp::ZERO,
             confirmed: (0, Timestamp::ZERO),
+            guest,
+            told_time: None,
         })
     }
 
@@ -87,6 +108,13 @@ impl MqttOutput {
         Ok(())
     }
 
+    fn tell_guest(&self, seen: impl FnOnce() -> Seen) {
+        if let Some(guest) = &self.guest {
+            // It lost some signs of very many.
+            let _ = guest.try_send(seen());
+        }
+    }
+
     fn fault(&self, kind: ErrorKind, words: &str) -> io::Error {
         io::Error::new(kind, format!("{}: {words}", self.name))
     }
@@ -102,6 +130,12 @@ impl Output for MqttOutput {
         record::write(event, &mut json)?;
         let kind = event.kind();
         self.shared.backlog().push(Message { kind, json });
+        if matches!(
+            event,
+            Event::Region(_) | Event::SignLost(_) | Event::Health(_)
+        ) {
+            self.tell_guest(|| Seen::Event(event.clone()));
+        }
         self.shared.wake();
         self.state()
     }
@@ -112,6 +146,12 @@ impl Output for MqttOutput {
 
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
         self.now = now;
+        let due = |told| now.seconds_since(told) >= TIME_EVERY_S;
+        if self.guest.is_some() && self.told_time.is_none_or(due) {
+            self.told_time = Some(now);
+            self.tell_guest(|| Seen::Time(now));
+            self.shared.wake();
+        }
         self.state()
     }
 

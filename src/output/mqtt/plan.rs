@@ -13,6 +13,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
+/// Messages on their way that the broker has not confirmed.
+const MOST_UNCONFIRMED: u16 = 64;
+
 /// See the module.
 #[derive(Clone)]
 pub struct MqttPlan {
@@ -78,10 +81,20 @@ impl MqttPlan {
         format!("{}/{name}", self.prefix)
     }
 
-    /// Options of one connection; the broker says `offline` for a client that is gone without a word.
+    /// Options of a unit's connection; the broker says `offline` for a client that is gone without a word.
     pub(super) fn options(&self) -> MqttOptions {
+        let mut options = self.bare_options();
+        let (topic, will) = (self.topic("status"), super::OFFLINE);
+        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
+        options
+    }
+
+    /// Options of a connection that is no unit's.
+    pub fn bare_options(&self) -> MqttOptions {
         let mut options = MqttOptions::new(&*self.client_id, &*self.host, self.port);
         options.set_keep_alive(self.keep_alive);
+        // Each takes memory from the start, and 65,535 of them 10 MB.
+        options.set_outgoing_inflight_upper_limit(MOST_UNCONFIRMED);
         if let Some(login) = &self.login {
             options.set_credentials(&*login.user, &*login.password);
         }
@@ -89,8 +102,6 @@ impl MqttPlan {
             let tls = TlsConfiguration::Rustls(Arc::clone(tls));
             options.set_transport(Transport::tls_with_config(tls));
         }
-        let (topic, will) = (self.topic("status"), super::OFFLINE);
-        options.set_last_will(LastWill::new(topic, will, QoS::AtLeastOnce, true, None));
         options
     }
 }
