@@ -66,13 +66,18 @@ fn follow(scenario: &str) -> (usize, usize, usize) {
             let Some(detection) = track.detection else {
                 continue;
             };
-            let here = truth.get(&frame.index).into_iter().flatten();
-            if let Some((sign, _)) =
-                here.filter(|(_, b)| b.iou(&detection.bbox) > 0.4)
-                    .max_by(|a, b| {
-                        let iou = |b: &BoxPx| b.iou(&detection.bbox);
-                        iou(&a.1).total_cmp(&iou(&b.1))
-                    })
+            let here: Vec<_> = truth.get(&frame.index).into_iter().flatten().collect();
+            // Far away, signs that stand behind one another are one thing to see: they count where they part.
+            let parted = |(sign, b): &&&(u64, BoxPx)| {
+                let others = here.iter().filter(|(other, _)| other != sign);
+                others.map(|(_, other)| other.iou(b)).all(|iou| iou < 0.1)
+            };
+            if let Some((sign, _)) = (here.iter().filter(parted))
+                .filter(|(_, b)| b.iou(&detection.bbox) > 0.4)
+                .max_by(|a, b| {
+                    let iou = |b: &BoxPx| b.iou(&detection.bbox);
+                    iou(&a.1).total_cmp(&iou(&b.1))
+                })
             {
                 tracks_of.entry(*sign).or_default().insert(track.id.0);
                 signs_of.entry(track.id.0).or_default().insert(*sign);

@@ -53,13 +53,17 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--scenery", type=Path, help="folder of drives without a sign (MP4)")
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--threshold", type=float, default=0.3)
     args = parser.parse_args()
     torch.set_num_threads(1)
     run = runner_of(args.model)
     found: list[tuple[float, scenes.Scene, list[float]]] = []
-    for scene in scenes.gtsdb_train(data_root()):
+    frames = scenes.gtsdb_train(data_root())
+    if args.scenery:
+        frames += scenes.scenery(args.scenery)
+    for scene in frames:
         for box in detect(run, scene.image, args.size, args.threshold):
             known = np.concatenate([scene.boxes, scene.ignore])
             if iou(box[None], known).max(initial=0) < 0.1:

@@ -88,3 +88,16 @@ def gtsdb_validation(data: Path) -> list[Scene]:
 def partly_labelled(data: Path, name: str, held_out: bool) -> list[Scene]:
     chosen = [i for i in range(1000) if (i % HELD_OUT_EVERY == 0) == held_out]
     return _read(data, name, chosen)
+
+
+def scenery(folder: Path, hard_file: Path | None = None) -> list[Scene]:
+    """All frames of the recordings in `folder`: drives without a sign, by `tsedge simulate`."""
+    scenes = []
+    hard = _boxes_by_name(hard_file) if hard_file else {}
+    for path in sorted(folder.glob("*.mp4")):
+        recording = cv2.VideoCapture(str(path))
+        while (read := recording.read())[0]:
+            name = f"{path.stem}-{len(scenes)}"
+            image = cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
+            scenes.append(Scene(name, image, hard=hard.get(name, no_boxes())))
+    return scenes

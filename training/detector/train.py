@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="weights to go on from (else YOLOX-nano's)")
     parser.add_argument("--hard", type=Path, help="boxes of detector.mine to learn as background")
+    parser.add_argument("--scenery", type=Path, help="folder of drives without a sign (MP4)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end by then at the latest")
     parser.add_argument("--seed", type=int, help="of another round (else the recipe's)")
     args = parser.parse_args()
@@ -149,6 +150,8 @@ def main() -> None:
         pretrained.load(net, data / "detectors" / "yolox_nano_coco_416.onnx", pictures)
     for name in scenes.PARTLY_LABELLED:
         frames += scenes.partly_labelled(data, name, held_out=False)
+    if args.scenery:
+        frames += scenes.scenery(args.scenery, args.hard)
     photos = patches.photographed(data, recipe.seed)
     drawings = patches.drawn(unpacked(DRAWINGS))
     print(f"{len(frames)} scenes, {sum(map(len, photos.values()))} crops, {len(drawings)} drawings")
