@@ -31,10 +31,8 @@ def main() -> None:
     args = parser.parse_args()
     save_state(mean([torch.load(run / "average.pt") for run in args.runs]), args.out / "average.pt")
     made = [json.loads((run / "run.json").read_text()) for run in args.runs]
-    names = [f"{run['recipe']} {run['steps']} steps seed {run['seed']}" for run in made]
-    (args.out / "run.json").write_text(
-        json.dumps(made[-1] | {"recipe": "mean of: " + "; ".join(names)}, indent=1)
-    )
+    recipe = "mean of (" + ") and (".join(run["recipe"] for run in made) + ")"
+    (args.out / "run.json").write_text(json.dumps(made[-1] | {"recipe": recipe}, indent=1))
 
 
 if __name__ == "__main__":

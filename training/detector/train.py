@@ -158,8 +158,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     augmenter = Augmenter(frames, photos, drawings, recipe.augment, recipe.seed)
     losses = train(net, augmenter, recipe, args.out, minutes=args.minutes)
-    made_by = {"recipe": args.recipe, "start": str(args.start), **dataclasses.asdict(recipe)}
-    made_by["steps"] = len(losses)
+    made_by = {**dataclasses.asdict(recipe), "steps": len(losses), "start": str(args.start)}
+    made_by["recipe"] = f"{args.recipe} {len(losses)} steps seed {recipe.seed}"
+    before = args.start.with_name("run.json") if args.start else None
+    if before and before.exists():
+        made_by["recipe"] = f"{json.loads(before.read_text())['recipe']}, {made_by['recipe']}"
     (args.out / "run.json").write_text(json.dumps(made_by, indent=1))
 
 
