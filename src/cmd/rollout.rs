@@ -11,7 +11,7 @@ use crate::config::ConfigFile;
 use crate::delivery::State;
 use crate::delivery::fleet::{Bounds, Fleet, HEAD};
 use crate::delivery::rollout::{self, End, Parcel, RolloutPlan, Stage};
-use crate::output::mqtt::MqttPlan;
+use crate::output::mqtt::{MqttPlan, begins_topics};
 use crate::region::pack::read_bytes;
 use crate::region::sign::{Trust, signature_path};
 use crate::units::RegionCode;
@@ -104,7 +104,7 @@ impl FleetArgs {
             "--units {units}: not a filter such as cars/+"
         );
         ensure!(
-            !topic.is_empty() && !topic.contains(['+', '#']) && !topic.ends_with('/'),
+            begins_topics(topic),
             "--topic {topic}: cannot begin a topic"
         );
         Ok(RolloutPlan {
@@ -193,9 +193,7 @@ fn start(args: &Start) -> anyhow::Result<()> {
         let signature = std::fs::read_to_string(&beside);
         let signature = signature.map_err(|e| format!("{}: {e}", beside.display()))?;
         let signed = trust.check_text(Some(&signature), &bytes)?;
-        signed.signed_at().ok_or(
-            "its signature does not say when it was made: sign it with `tsedge region sign` or minisign",
-        )?;
+        signed.dated()?;
         Parcel::new(bytes, signature)
     };
     let parcel = parcel().map_err(|e| anyhow::anyhow!("{}: {e}", args.pack.display()))?;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::ConfigFile;
 use crate::delivery::DeliveryPlan;
+use crate::output::mqtt::begins_topics;
 
 /// `[delivery]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -48,7 +49,7 @@ impl DeliveryConfig {
         );
         let topic = &self.topic;
         ensure!(
-            !topic.is_empty() && !topic.contains(['+', '#', '\0']) && !topic.ends_with('/'),
+            begins_topics(topic),
             "[delivery] topic: `{topic}` cannot begin a topic; give one such as `rollout`"
         );
         ensure!(

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::secret::secret;
-use crate::output::mqtt::{Login, MqttPlan, tls};
+use crate::output::mqtt::{Login, MqttPlan, begins_topics, tls};
 
 /// `[mqtt]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -54,10 +54,7 @@ impl TryFrom<&MqttConfig> for MqttPlan {
         let (host, port, encrypted) = address(&config.broker)?;
         let prefix = &config.prefix;
         ensure!(
-            !prefix.is_empty()
-                && !prefix.contains(['+', '#', '\0'])
-                && !prefix.starts_with(['/', '$'])
-                && !prefix.ends_with('/'),
+            begins_topics(prefix) && !prefix.starts_with(['/', '$']),
             "[mqtt] prefix: `{prefix}` cannot begin a topic; give one such as `tsedge` or `cars/7`"
         );
         ensure!(

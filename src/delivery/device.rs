@@ -23,7 +23,7 @@ use crate::output::mqtt::{Guest, Outbox, Request, Seen};
 use crate::region::PackStore;
 use crate::region::install::{place, previous_path, put_back};
 use crate::region::pack::sha256;
-use crate::region::sign::Trust;
+use crate::region::sign::{Signed, Trust};
 use crate::units::{RegionCode, Timestamp};
 
 /// So many starts in a row that did not last, and a pack on trial goes.
@@ -239,7 +239,7 @@ impl Delivery {
         }
         match self.trust.claim(&offer.signature) {
             Err(why) => refused(why),
-            Ok(signed) => match newer(signed.signed_at(), in_use) {
+            Ok(signed) => match newer(&signed, in_use) {
                 Err(why) => refused(why),
                 Ok(()) => Ok(true),
             },
@@ -335,7 +335,7 @@ impl Delivery {
 
     fn check(&self, region: RegionCode, offer: &Offer, bytes: &[u8]) -> Result<(), String> {
         let signed = self.trust.check_text(Some(&offer.signature), bytes)?;
-        newer(signed.signed_at(), self.in_use(region))?;
+        newer(&signed, self.in_use(region))?;
         self.store.bank_of(bytes, region).map(drop)
     }
 
@@ -518,10 +518,8 @@ impl Delivery {
 }
 
 /// Of two packs, the one signed later is the newer.
-fn newer(signed_at: Option<u64>, in_use: Option<(InUse, u64)>) -> Result<(), String> {
-    let signed_at = signed_at.ok_or(
-        "its signature does not say when it was made: sign it with `tsedge region sign` or minisign",
-    )?;
+fn newer(signed: &Signed, in_use: Option<(InUse, u64)>) -> Result<(), String> {
+    let signed_at = signed.dated()?;
     match in_use {
         Some((pack, at)) if signed_at <= at => Err(format!(
             "is not newer than version {} in use: signed at {signed_at}, that one at {at}",

@@ -131,6 +131,13 @@ impl Signed {
         let mut words = comment.split([' ', '\t']);
         words.find_map(|word| word.strip_prefix("timestamp:")?.parse().ok())
     }
+
+    /// The same where it must be known; an error says what to do.
+    pub fn dated(&self) -> Result<u64, &'static str> {
+        self.signed_at().ok_or(
+            "its signature does not say when it was made: sign it with `tsedge region sign` or minisign",
+        )
+    }
 }
 
 /// Where a pack's signature lies.

@@ -23,7 +23,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 pub use guest::{Guest, MAX_MESSAGE_BYTES, Outbox, Request, Seen};
-pub use plan::{Login, MqttPlan, tls};
+pub use plan::{Login, MqttPlan, begins_topics, tls};
 
 use self::backlog::Message;
 use self::link::{Shared, Visit};

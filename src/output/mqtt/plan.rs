@@ -46,6 +46,11 @@ pub struct Login {
     pub password: String,
 }
 
+/// Whether topics can begin with `text` and a slash.
+pub fn begins_topics(text: &str) -> bool {
+    !text.is_empty() && !text.contains(['+', '#', '\0']) && !text.ends_with('/')
+}
+
 /// Encryption that believes the authorities in `file`, or those of the system.
 pub fn tls(file: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
