@@ -436,7 +436,10 @@ impl Delivery {
     }
 
     fn sign(&mut self, sign: &SignEvent, outbox: &mut Outbox) {
-        let (region, trial_signs) = (sign.region, self.plan.trial_signs);
+        let trial_signs = self.plan.trial_signs;
+        // Of a subdivision that reads by its country's pack, the country: the pack is what is judged.
+        let in_force = self.in_force.as_ref();
+        let region = in_force.map_or(sign.region, |(pack, _)| *pack);
         let tried = self.is_tried(region);
         let of = self.of(region);
         let signs = match &mut of.newest {

@@ -378,6 +378,19 @@ fn a_pack_that_names_less_goes_back_and_does_not_come_again() {
     );
 }
 
+/// Signs carry the region in force, which may be a subdivision that reads by its country's pack.
+#[test]
+fn signs_of_a_subdivision_judge_the_pack_that_named_them() {
+    let signer = Signer::new();
+    let (mut unit, ..) = with_pack_on_trial(&signer, "2", 200);
+    for _ in 0..18 {
+        let mut sign = sign_event(Naming::UnknownSign);
+        sign.region = region("DE-BY");
+        unit.sees(Event::SignLost(sign));
+    }
+    assert_eq!(unit.report().0, "rolled_back");
+}
+
 #[test]
 fn evaluate_again_and_damage_during_a_trial_put_the_pack_before_back() {
     let signer = Signer::new();
