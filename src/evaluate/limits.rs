@@ -1,21 +1,13 @@
 //! The speed limit shown against the one in force, as Regulation (EU) 2021/1958 (ISA) and Euro NCAP's Safe Driving,
-//! Vehicle Assistance protocol measure it. `docs/evaluation.md` has the formulas, where they stand, and what could
-//! not be read there.
+//! Vehicle Assistance protocol measure it. `docs/evaluation.md` has the formulas and where they stand.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::isa::{self, Isa};
 use crate::units::{RoadType, SpeedUnit};
 
-/// Least share of the whole distance with the right limit, by the ISA regulation.
-pub const ISA_TOTAL: f64 = 0.9;
-/// Least share on each type of road.
-pub const ISA_ROAD: f64 = 0.8;
-/// An ISA test drive is at least so long.
-pub const ISA_LENGTH_KM: f64 = 400.0;
-/// Each type of road is at least such a share of an ISA test drive.
-pub const ISA_ROAD_SHARE: f64 = 0.25;
 /// Both KPIs of Euro NCAP must be above this.
 pub const NCAP_SHARE: f64 = 0.8;
 
@@ -138,15 +130,8 @@ pub struct Change {
     pub after_m: Option<f64>,
     /// After so many seconds.
     pub after_s: Option<f64>,
-}
-
-/// The figures of the ISA regulation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Isa {
-    /// Enough on the whole way and on each type of road that was driven.
-    pub met: bool,
-    /// What the drive lacks to be a test drive of the regulation; empty: nothing.
-    pub lacks: Vec<String>,
+    /// Soon enough for the ISA regulation.
+    pub in_time: bool,
 }
 
 /// The figures of Euro NCAP.
@@ -186,6 +171,7 @@ pub fn assess(stretches: &[Stretch], way: &Way, shown: &[Shown]) -> Limits {
     let pieces = pieces(way, shown);
     let (mut judged, mut roads) = (Covered::default(), BTreeMap::<RoadType, Covered>::new());
     let (mut not_judged_km, mut wrong_km) = (0.0, 0.0);
+    let mut course = vec![(0.0, 0.0)];
     let (start_m, end_m) = way.ends_m();
     for s in stretches {
         let (from, to) = (s.from_m.max(start_m), s.to_m.min(end_m));
@@ -200,6 +186,7 @@ pub fn assess(stretches: &[Stretch], way: &Way, shown: &[Shown]) -> Limits {
             }
             let right = *limit == s.limit;
             judged.add(m, right);
+            course.push((judged.km, judged.right_km));
             if let Some(road) = s.road {
                 roads.entry(road).or_default().add(m, right);
             }
@@ -213,12 +200,8 @@ pub fn assess(stretches: &[Stretch], way: &Way, shown: &[Shown]) -> Limits {
     let changes = changes(stretches, way, shown);
     let events_right = changes.iter().filter(|c| c.after_m.is_some()).count();
     let share = |part: usize, of: usize| (of > 0).then(|| part as f64 / of as f64);
-    let enough = |covered: &Covered, least: f64| covered.share.is_some_and(|s| s >= least);
     Limits {
-        isa: Isa {
-            met: enough(&judged, ISA_TOTAL) && roads.values().all(|r| enough(r, ISA_ROAD)),
-            lacks: lacks(&judged, &roads),
-        },
+        isa: isa::assess(&judged, &roads, &course, &changes),
         euro_ncap: Ncap {
             kpi_distance: judged.share,
             kpi_event: share(events_right, changes.len()),
@@ -271,30 +254,20 @@ fn changes(stretches: &[Stretch], way: &Way, shown: &[Shown]) -> Vec<Change> {
             true => Some(passed_s),
             false => later.map(|n| n.time_s),
         };
+        let after_m = when_s.map(|t| way.at(t) - s.from_m);
+        let after_s = when_s.map(|t| t - passed_s);
+        let speed_mps = way.at(passed_s + 0.5) - way.at(passed_s - 0.5);
         changes.push(Change {
             at_m: s.from_m,
             to,
-            after_m: when_s.map(|t| way.at(t) - s.from_m),
-            after_s: when_s.map(|t| t - passed_s),
+            after_m,
+            after_s,
+            in_time: after_s
+                .zip(after_m)
+                .is_some_and(|(s, m)| isa::in_time(s, m, speed_mps)),
         });
     }
     changes
-}
-
-/// Why a drive is no test drive of the regulation.
-fn lacks(judged: &Covered, roads: &BTreeMap<RoadType, Covered>) -> Vec<String> {
-    let mut lacks = Vec::new();
-    if judged.km < ISA_LENGTH_KM {
-        lacks.push(format!("{:.1} of {ISA_LENGTH_KM:.0} km", judged.km));
-    }
-    for road in RoadType::ALL {
-        let share = roads.get(&road).map_or(0.0, |r| r.km) / judged.km.max(1e-9);
-        if share < ISA_ROAD_SHARE {
-            let (share, least) = (100.0 * share, 100.0 * ISA_ROAD_SHARE);
-            lacks.push(format!("{share:.0} of {least:.0} % {} roads", road.name()));
-        }
-    }
-    lacks
 }
 
 #[cfg(test)]
@@ -347,8 +320,10 @@ mod tests {
         assert_eq!(found.euro_ncap.kpi_event, Some(0.5));
         near(found.euro_ncap.kpi_distance.unwrap(), 0.79);
         assert!(!found.isa.met);
+        // 100 came 3 s after its sign at 10 m/s, 80 never.
+        assert_eq!((found.isa.changes, found.isa.changes_in_time), (2, 0));
         assert_eq!(
-            found.isa.lacks,
+            found.isa.lacks[..2],
             ["1.0 of 400 km", "0 of 25 % motorway roads"]
         );
     }
@@ -371,6 +346,7 @@ mod tests {
         assert_eq!(found.judged.share, Some(1.0));
         assert_eq!(found.changes.len(), 1);
         assert_eq!(found.changes[0].after_m, Some(0.0));
+        assert!(found.changes[0].in_time);
         assert!(found.isa.met);
         // Eighty miles are not eighty kilometres.
         let miles = Limit {

@@ -10,6 +10,7 @@ pub mod drift;
 pub mod drive;
 pub mod events;
 pub mod interval;
+pub mod isa;
 pub mod limits;
 pub mod map;
 pub mod page;

@@ -11,17 +11,34 @@ from pathlib import Path
 
 import numpy as np
 
-from . import clutter, confusers, data, drawings, own_scenes, own_signs, rendered, styles
+from . import (
+    clutter,
+    confusers,
+    data,
+    drawings,
+    glyphs,
+    own_scenes,
+    own_signs,
+    rendered,
+    roads,
+    styles,
+)
 from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue
 from .paths import CACHE
 
 DROPPED = Path(__file__).with_name("dropped.txt")
 PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED, WORD_SIGN = range(6)
 OWN_SCENES = 150
-OWN_CODE = (clutter, confusers, data, drawings, own_signs, styles)
+OWN_CODE = (clutter, confusers, data, drawings, glyphs, own_signs, roads, styles)
 WORD_SIGNS_PER_CLASS = 25  # times the drawings a class has
 CLUTTER_PER_EMPTY = 0.8
 THREE_DIGITS = {f"speed_limit_{value}" for value in (100, 110, 120, 130)}
+# Drawings a class, in multiples of the usual number: of many looks, or taken for a speed limit.
+OFTEN = {
+    OTHER_SIGN: 12, "town_sign": 4, "end_of_town": 3, "end_of_restriction": 3, "weight_limit": 2,
+    "height_limit": 2, "width_limit": 2,
+}  # fmt: skip
+OWN_VARIANTS = 60
 
 
 @dataclass(frozen=True)
@@ -170,10 +187,13 @@ def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
     by_class = {}
     for drawing in official:
         by_class.setdefault(drawing.key, []).append((drawing.rgba, -1, caption_of(drawing.name)))
+        if drawing.key == "residential_zone":
+            ended = [(styles.barred(drawing.rgba, rng), -1, "") for _ in range(4)]
+            by_class.setdefault("end_of_residential_zone", []).extend(ended)
     for key, variants in _own_drawings(catalogue, rng).items():
         by_class.setdefault(key, []).extend((rgba, region, "") for rgba, region in variants)
     for key, variants in by_class.items():
-        count = per_class * 12 if key == OTHER_SIGN else per_class
+        count = per_class * OFTEN.get(key, 1)
         if key.startswith("speed_limit_"):
             count = per_class * (3 if key in THREE_DIGITS else 2)
         for i in range(count):
@@ -222,8 +242,15 @@ def _own_drawings(catalogue, rng):
         ("width_limit", confusers.width_limit),
         ("weight_limit", confusers.weight_limit),
         ("end_of_restriction", confusers.end_of_limit),
+        ("town_sign", roads.town_sign),
+        ("end_of_town", lambda rng: roads.ended(roads.town_sign(rng), rng)),
+        ("motorway", roads.motorway),
+        ("end_of_motorway", lambda rng: roads.ended(roads.motorway(rng), rng)),
+        ("expressway", roads.expressway),
+        ("end_of_expressway", lambda rng: roads.ended(roads.expressway(rng), rng)),
     ):
-        out[key] = [(drawings.render(make(rng)), -1) for _ in range(40)]
+        variants = OWN_VARIANTS * OFTEN.get(key, 1)
+        out[key] = [(drawings.render(make(rng)), -1) for _ in range(variants)]
     out["zone_30"] = [(drawings.render(own_signs.zone_30(rng)), -1) for _ in range(5)]
     ended = [(drawings.render(own_signs.zone_30(rng, ended=True)), -1) for _ in range(3)]
     out["end_zone_30"] = ended

@@ -24,7 +24,7 @@ def blended(recipe: Recipe, catalogue: Catalogue, bank: Bank, run: Path, shipped
     """`share` of RUN/model.pt and the rest of the models in `shipped`."""
     new = train.load(recipe, catalogue, run / "model.pt")
     old = train.new_model(recipe, catalogue, new.whitening)
-    train.start_from_shipped(old, recipe, catalogue, bank, shipped, rng)
+    train.start_from_shipped(old, recipe, bank, shipped, rng)
     out = copy.deepcopy(new)
     for part in ("encoder", "head"):
         before = getattr(old, part).state_dict()

@@ -3,8 +3,8 @@
 Each function takes a random generator and gives SVG; `word_sign` gives its prompt as well.
 """
 
-from .glyphs import text
-from .own_signs import BLUES, DIGITS, LETTERS, REDS, _pick, _svg
+from .glyphs import printed, text
+from .own_signs import BLUES, DIGITS, FACES, LETTERS, REDS, _pick, _svg
 
 NUMBERS = ("10", "20", "30", "40", "50", "60", "70", "80", "90", "95", "100", "120")
 
@@ -27,7 +27,11 @@ def _amount(rng):
 
 
 def _number(rng, value, x, y, width, height, ink="black"):
-    """Digits with a point: the point is a dot between two parts."""
+    """Digits in strokes or in print; in strokes the point is a dot between two parts."""
+    if len(value) == 1:
+        x, width = x + width * 0.25, width / 2
+    if rng.random() < 0.5:
+        return printed(value, x, y, width, height, ink, _pick(rng, FACES))
     weight = rng.uniform(0.12, 0.2)
     if "." not in value:
         return text(value, x, y, width, height, weight, ink)
@@ -41,40 +45,78 @@ def _number(rng, value, x, y, width, height, ink="black"):
     )
 
 
+def _with_unit(rng, value, unit, room):
+    """The number and a smaller unit on its line, as wide as `room` together, in the middle."""
+    height = rng.uniform(22, 36)
+    share = rng.uniform(0.14, 0.26)  # of the room, for the unit
+    wide = room * (1 - share - 0.05)
+    x, y = 50 - room / 2, 50 - height / 2
+    small = height * rng.uniform(0.45, 0.8)
+    unit = unit.upper() if rng.random() < 0.25 else unit
+    body = _number(rng, value, x, y, wide, height)
+    left, top = x + room * (1 - share), y + height - small
+    return body + printed(unit, left, top, room * share, small, "black", _pick(rng, FACES))
+
+
+def _wedges(rng):
+    """Two wedges above and below, small or up to the ring."""
+    reach = rng.uniform(18, 30)
+    half = rng.uniform(10, 34)
+    top = 50 - rng.uniform(12, 18) if rng.random() < 0.5 else 12 + reach * 0.6
+    return (
+        f'<path d="M{50 - half},{13 + half / 8} Q50,8 {50 + half},{13 + half / 8} L50,{top} Z '
+        f'M{50 - half},{87 - half / 8} Q50,92 {50 + half},{87 - half / 8} L50,{100 - top} Z" '
+        'fill="black"/>'
+    )
+
+
 def height_limit(rng):
-    body = _disc(rng, paper=_paper(rng))
-    body += '<path d="M38,14 H62 L50,26 Z M38,86 H62 L50,74 Z" fill="black"/>'
-    body += _number(rng, _amount(rng), 24, 38, 34, 26)
-    return _svg(body + (text("M", 62, 46, 13, 18, 0.14, "black") if rng.random() < 0.8 else ""))
+    body = _disc(rng, paper=_paper(rng)) + _wedges(rng)
+    if rng.random() < 0.2:
+        return _svg(body + _number(rng, _amount(rng), 30, 38, 40, 26))
+    return _svg(body + _with_unit(rng, _amount(rng), "m", rng.uniform(48, 66)))
 
 
 def width_limit(rng):
-    body = _disc(rng, paper=_paper(rng))
-    body += '<path d="M14,38 V62 L26,50 Z M86,38 V62 L74,50 Z" fill="black"/>'
-    return _svg(body + _number(rng, _amount(rng), 31, 38, 36, 26))
+    turned = f'<g transform="rotate(90 50 50)">{_wedges(rng)}</g>'
+    body = _disc(rng, paper=_paper(rng)) + turned
+    if rng.random() < 0.5:
+        return _svg(body + _number(rng, _amount(rng), 32, 38, 36, 26))
+    return _svg(body + _with_unit(rng, _amount(rng), "m", rng.uniform(40, 50)))
 
 
 def weight_limit(rng):
-    value = str(rng.integers(2, 40)) if rng.random() < 0.6 else _amount(rng)
-    body = _disc(rng, paper=_paper(rng)) + _number(rng, value, 22, 36, 36, 30)
-    return _svg(body + text("T", 64, 42, 14, 24, 0.15, "black"))
+    value = str(rng.integers(2, 61)) if rng.random() < 0.6 else _amount(rng)
+    return _svg(_disc(rng, paper=_paper(rng)) + _with_unit(rng, value, "t", rng.uniform(54, 70)))
 
 
 def end_of_limit(rng):
-    """A grey number crossed out: the end of a speed limit."""
-    ink = _pick(rng, ("#888", "#777", "#999", "#444", "black"))
-    body = f'<circle cx="50" cy="50" r="50" fill="white" stroke="{ink}" stroke-width="2"/>'
+    """A number on white without red, crossed out: the end of a speed limit.
+
+    Some countries cross a grey number out, some set a bold black one over thin stripes.
+    """
+    bold = rng.random() < 0.45
+    ink = _pick(
+        rng, ("black", "#111", "#222", "#444") if bold else ("#888", "#777", "#999", "#444")
+    )
+    edge = rng.uniform(3, 11) if bold else 2
+    body = (
+        f'<circle cx="50" cy="50" r="50" fill="{"white" if rng.random() < 0.5 else ink}"/>'
+        f'<circle cx="50" cy="50" r="{49 - edge / 2}" fill="{_paper(rng)}" stroke="{ink}" '
+        f'stroke-width="{edge}"/>'
+    )
     value = _pick(rng, NUMBERS)
-    wide = 50 if len(value) == 2 else 64
-    body += text(value, 50 - wide / 2, 32, wide, 36, rng.uniform(0.12, 0.18), ink)
-    stripes = (-10, -5, 0, 5, 10) if rng.random() < 0.7 else (0,)
-    thick = 2 if len(stripes) > 1 else 8
-    for shift in stripes:
-        body += (
-            f'<path d="M{20 + shift},{82 + shift} L{80 + shift},{18 + shift}" stroke="#222" '
-            f'stroke-width="{thick}"/>'
-        )
-    return _svg(body)
+    wide, high = (50 if len(value) == 2 else 64) * rng.uniform(0.85, 1.1), rng.uniform(32, 46)
+    number = _number(rng, value, 50 - wide / 2, 50 - high / 2, wide, high, ink)
+    stripes = (-8, -4, 0, 4, 8) if rng.random() < 0.7 else (0,)
+    thick = rng.uniform(1.5, 3) if len(stripes) > 1 else rng.uniform(5, 11)
+    spread = rng.uniform(0.7, 1.3)
+    lines = "".join(
+        f'<path d="M{18 + shift * spread},{80 + shift * spread} L{80 + shift * spread},'
+        f'{18 + shift * spread}" stroke="#222" stroke-width="{thick}"/>'
+        for shift in stripes
+    )
+    return _svg(body + (lines + number if bold and rng.random() < 0.7 else number + lines))
 
 
 def route_shield(rng):

@@ -1,10 +1,15 @@
-"""Digits and letters as single strokes, the way road lettering is built.
+"""Lettering as SVG paths, so that no font needs to be installed.
 
-Each glyph lives in a box 1 wide and 2 high; `text` sets a line of them as SVG paths, so that width
-and weight can be drawn at random and no font needs to be installed.
+`text` sets digits and capitals of single strokes, the way road lettering is built: each lives in a
+box 1 wide and 2 high, and width and weight can be drawn at random. `printed` sets any line in bold
+print, for lower case and other scripts.
 """
 
 import re
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 
 STROKES = {
     "0": "M0,.6 A.5,.6 0 0 1 1,.6 V1.4 A.5,.6 0 0 1 0,1.4 Z",
@@ -90,3 +95,22 @@ _AXIS = {
     "A": ("rx", "ry", "flag", "flag", "flag", "x", "y"),
     "Z": (),
 }
+
+
+def printed(line, x, y, width, height, colour, weight="bold"):
+    """`line` stretched into the box at (x, y), in the print that comes with matplotlib."""
+    path = TextPath((0, 0), line, size=10, prop=FontProperties(family="DejaVu Sans", weight=weight))
+    box = path.get_extents()
+    across, down = width / max(box.width, 1e-6), height / max(box.height, 1e-6)
+    names = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C"}
+    out = []
+    for points, code in path.iter_segments(curves=True):
+        if code == Path.CLOSEPOLY:
+            out.append("Z")
+            continue
+        numbers = [
+            f"{x + (px - box.x0) * across:.2f},{y + (box.y1 - py) * down:.2f}"
+            for px, py in points.reshape(-1, 2)
+        ]
+        out.append(names[code] + " ".join(numbers))
+    return f'<path d="{" ".join(out)}" fill="{colour}"/>'

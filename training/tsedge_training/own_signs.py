@@ -4,12 +4,13 @@ Each function takes a random generator and gives one SVG; shape, colours, letter
 vary, so that the encoder learns the number and not one drawing of it.
 """
 
-from .glyphs import STROKES, text
+from .glyphs import STROKES, printed, text
 
 REDS = ("#c1121c", "#d0021b", "#e30613", "#b3001b", "#cc0000")
 BLUES = ("#1f3f9a", "#154889", "#0b5aa5", "#1d4ed8")
 LETTERS = [c for c in STROKES if c.isalpha()]
 DIGITS = "0123456789"
+FACES = ("bold", "bold", "normal")
 
 
 def _svg(body, width=100, height=100):
@@ -30,10 +31,12 @@ def _ring(rng, value, ink, paper):
     width = {1: 20, 2: 46, 3: 62}[len(str(value))] * rng.uniform(0.85, 1.1)
     height = rng.uniform(34, 46) if value < 100 else rng.uniform(30, 42)
     weight = rng.uniform(0.12, 0.2)
-    digits = text(
-        str(value), 50 - width / 2, 50 - height / 2, width, height, weight, ink,
-        gap=rng.uniform(0.35, 0.55),
-    )  # fmt: skip
+    left, top = 50 - width / 2, 50 - height / 2
+    if rng.random() < 0.4:
+        digits = printed(str(value), left, top, width, height, ink, _pick(rng, FACES))
+    else:
+        gap = rng.uniform(0.35, 0.55)
+        digits = text(str(value), left, top, width, height, weight, ink, gap)
     return (
         f'{rim}<circle cx="50" cy="50" r="{radius}" fill="{_pick(rng, REDS)}"/>'
         f'<circle cx="50" cy="50" r="{radius - edge}" fill="{paper}"/>{digits}'
@@ -119,14 +122,28 @@ def _words(rng, lines, width, height, ink):
 
 
 def text_board(rng):
-    """Place names on a board, as on direction signs: a sign of a kind not in the list."""
+    """Places on a direction board: several lines, an arrow or distances, unlike a town's board."""
     paper, ink = _pick(
         rng, (("#0b4ea2", "white"), ("white", "black"), ("#f6c500", "black"), ("#00703c", "white"),
-              ("#7a4a21", "white"))
+              ("#7a4a21", "white"), ("white", "#154889"))
     )  # fmt: skip
     width, height = rng.uniform(90, 220), rng.uniform(50, 120)
     body = f'<rect width="{width}" height="{height}" rx="4" fill="{paper}"/>'
-    return _svg(body + _words(rng, int(rng.integers(1, 4)), width, height, ink), width, height)
+    if rng.random() < 0.5:
+        body += (
+            f'<rect x="3" y="3" width="{width - 6}" height="{height - 6}" fill="none" '
+            f'stroke="{ink}" stroke-width="3"/>'
+        )
+    lines = int(rng.integers(1, 5))
+    body += _words(rng, lines, width, height, ink)
+    if lines < 2 or rng.random() < 0.5:
+        turn = _pick(rng, (0, 90, 270, 45, 315))
+        body += (
+            f'<path transform="translate({width * 0.88} {height * rng.uniform(0.3, 0.7)}) '
+            f'rotate({turn}) scale({min(width, height) / 200})" fill="{ink}" '
+            'd="M0,-36 L22,-8 H8 V34 H-8 V-8 H-22 Z"/>'
+        )
+    return _svg(body, width, height)
 
 
 def number_plate(rng):

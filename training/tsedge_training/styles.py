@@ -64,6 +64,18 @@ def _crossed(rgba, rng):
     return out
 
 
+def barred(rgba: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy with the red bar of a sign that ends what the sign began."""
+    height, width = rgba.shape[:2]
+    out, edge = rgba.copy(), rng.uniform(0.02, 0.12)
+    low = (round(edge * width), round((1 - edge) * height))
+    high = (round((1 - edge) * width), round(edge * height))
+    red = tuple(int(v) for v in _near((200, 20, 30), rng))
+    thick = round(min(width, height) * rng.uniform(0.06, 0.15))
+    cv2.line(out, low, high, (*red, 255), thick, cv2.LINE_AA)
+    return out
+
+
 def _near(colour, rng):
     return np.clip(np.array(colour) * np.exp(rng.normal(0, 0.08, 3)), 0, 255)
 

@@ -109,7 +109,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
           shipped: Path | None = None) -> Model:  # fmt: skip
     """`start` names an earlier model of the same recipe to go on from.
 
-    `shipped` names a folder of encoder.onnx and packs to start from instead.
+    `shipped` names a folder of models to start from instead.
     `minutes` ends the run early: the learning rate falls by the clock where that is ahead.
     """
     torch.set_num_threads(recipe.threads)
@@ -117,7 +117,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     wordy = paraphrases.extended(catalogue, recipe.seed)
     model = load(recipe, wordy, start) if start else new_model(recipe, wordy)
     if shipped:
-        start_from_shipped(model, recipe, catalogue, bank, shipped, rng)
+        start_from_shipped(model, recipe, bank, shipped, rng)
     model.encoder.train()
     table = model.table
     numbers, allowed = label_sets(table)
@@ -178,11 +178,12 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     return model
 
 
-def start_from_shipped(model, recipe, catalogue, bank, folder, rng):
+def start_from_shipped(model, recipe, bank, folder, rng):
     chosen = rng.choice(len(bank.keys), WARM_PICTURES, p=sampling_weights(bank))
     pixels = torch.from_numpy(augment(bank.images[chosen], recipe.size_px, rng))
     warm.encoder(model.encoder, folder / "encoder.onnx", pixels.permute(0, 3, 1, 2).float())
-    warm.text(model.head, model.table.sentences, row_table(catalogue, 1), folder / "packs")
+    sentences = model.table.sentences
+    model.whitening = warm.text(model.head, sentences, model.whitening, folder)
 
 
 @torch.no_grad()

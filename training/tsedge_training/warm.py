@@ -1,23 +1,23 @@
-"""A start from shipped files: the weights of models/encoder.onnx and the rows of its packs.
+"""A start from shipped files: the weights of models/encoder.onnx and its text head.
 
 A recipe may be deeper than the shipped net: residual blocks are put in so that they change nothing
 at first.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
+from safetensors import safe_open
 from torch import nn
 
 from . import packs
 from .data import WORLD
-from .matching import RowTable
 from .net import Encoder, Residual, TextHead
-
-RIDGE = 1.0
+from .text import Whitening, embed
 
 
 def convolutions(file: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -82,22 +82,15 @@ def _filled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel, shift, x) -> t
 
 
 @torch.no_grad()
-def text(head: TextHead, sentences: list[str], table: RowTable, folder: Path) -> None:
-    """Sets projection and prototypes by the rows of the packs; `table` is their catalogue's."""
-    row_of: dict[str, np.ndarray] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        pack = packs.read(file)
-        own = [row for row, _ in table.rows_of(pack.region) if row < len(table.sentences)]
-        if len(own) == len(pack.text):  # else its prompts have changed since
-            names = (table.sentences[row] for row in own)
-            row_of |= dict(zip(names, pack.text, strict=True))
-    if not row_of:
-        raise ValueError(f"{folder}: no pack fits today's prompts")
-    known = [i for i, sentence in enumerate(sentences) if sentence in row_of]
-    x = head.sentences[known].numpy()
-    y = np.stack([row_of[sentences[i]] for i in known])
-    inverse = np.linalg.inv(x @ x.T + RIDGE * np.eye(len(x)))
-    head.project.weight.copy_(torch.from_numpy(x.T @ inverse @ y).T)
-    free = packs.read(folder / f"{WORLD}.safetensors").image
+def text(head: TextHead, sentences: list[str], fitted: Whitening, models: Path) -> Whitening:
+    """Makes `head` give the rows that text_head.safetensors gives, in the whitening returned."""
+    with safe_open(models / "text_head.safetensors", "numpy") as stored:
+        mean, matrix = stored.get_tensor("mean"), stored.get_tensor("matrix")
+    whitening = replace(fitted, mean=mean)
+    projection = np.linalg.solve(whitening.matrix.astype(np.float64), matrix)
+    head.project.weight.copy_(torch.from_numpy(projection.T))
+    head.sentences.copy_(torch.from_numpy(whitening(embed(sentences))))
+    free = packs.read(models / "packs" / f"{WORLD}.safetensors").image
     if len(free) == len(head.prototypes):
         head.prototypes.copy_(torch.from_numpy(free))
+    return whitening

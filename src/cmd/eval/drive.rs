@@ -220,15 +220,15 @@ fn print(found: &Drive) -> anyhow::Result<()> {
             n.events
         );
         say!(
-            "ISA        shares of distance {}",
-            if l.isa.met { "met" } else { "not met" }
+            "ISA        shares of distance {}, limits known in time {} of {}",
+            if l.isa.met { "met" } else { "not met" },
+            l.isa.changes_in_time,
+            l.isa.changes
         );
-        if !l.isa.lacks.is_empty() {
-            say!(
-                "           no test drive of the regulation: {}",
-                l.isa.lacks.join("; ")
-            );
-        }
+        say!(
+            "           to be a test drive of the regulation it lacks: {}",
+            l.isa.lacks.join("; ")
+        );
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::{Cell, Page, cell, percent, with_interval};
 use crate::evaluate::drive::{Counts, Drive, Signs, Spread};
-use crate::evaluate::limits::{ISA_ROAD, ISA_TOTAL, Limits, NCAP_SHARE};
+use crate::evaluate::isa;
+use crate::evaluate::limits::{Limits, NCAP_SHARE};
 
 /// Mistakes shown one by one.
 const MOST_MISTAKES: usize = 100;
@@ -127,7 +128,7 @@ fn limits(page: &mut Page, l: &Limits) {
         cell(format!("{:.2}", l.judged.km)),
         cell(format!("{:.2}", l.judged.right_km)),
         cell(share(l.judged.share)),
-        cell(percent(ISA_TOTAL)),
+        cell(percent(isa::TOTAL)),
     ]];
     rows.extend(l.roads.iter().map(|(road, c)| {
         vec![
@@ -135,7 +136,7 @@ fn limits(page: &mut Page, l: &Limits) {
             cell(format!("{:.2}", c.km)),
             cell(format!("{:.2}", c.right_km)),
             cell(share(c.share)),
-            cell(percent(ISA_ROAD)),
+            cell(percent(isa::ROAD)),
         ]
     }));
     page.table(
@@ -150,10 +151,7 @@ fn limits(page: &mut Page, l: &Limits) {
         true => ("better", "met"),
         false => ("worse", "not met"),
     };
-    let lacks = match l.isa.lacks.is_empty() {
-        true => "nothing".to_owned(),
-        false => l.isa.lacks.join("; "),
-    };
+    let lacks = l.isa.lacks.join("; ");
     let n = &l.euro_ncap;
     let kpi = |share_of: Option<f64>| {
         let good = share_of.is_some_and(|s| s > NCAP_SHARE);
@@ -166,6 +164,11 @@ fn limits(page: &mut Page, l: &Limits) {
                 cell("(EU) 2021/1958"),
                 cell("shares of distance"),
                 Cell(words.to_owned(), Some(class)),
+            ],
+            vec![
+                cell(""),
+                cell("limits known 2 s after their sign, below 20 km/h 10 m after it"),
+                cell(format!("{} of {}", l.isa.changes_in_time, l.isa.changes)),
             ],
             vec![
                 cell(""),
