@@ -243,7 +243,7 @@ def _own_drawings(catalogue, rng):
         ("weight_limit", confusers.weight_limit),
         ("end_of_restriction", confusers.end_of_limit),
         ("town_sign", roads.town_sign),
-        ("end_of_town", lambda rng: roads.ended(roads.town_sign(rng), rng)),
+        ("end_of_town", roads.end_of_town),
         ("motorway", roads.motorway),
         ("end_of_motorway", lambda rng: roads.ended(roads.motorway(rng), rng)),
         ("expressway", roads.expressway),

@@ -48,13 +48,12 @@ dim = {dim}
 def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
     """Card of the trained encoder; `record` is its run.json."""
     photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
-    seen, earlier = 0, record
+    seen, started, earlier = 0, "", record
     while earlier:
         seen += earlier.get("pictures_seen", earlier["recipe"]["images"])
+        if "started_from_encoder_sha256" in earlier:
+            started = f'started_from_encoder_sha256 = "{earlier["started_from_encoder_sha256"]}"\n'
         earlier = earlier.get("started_from")
-    started = ""
-    if "started_from_encoder_sha256" in record:
-        started = f'started_from_encoder_sha256 = "{record["started_from_encoder_sha256"]}"\n'
     if "share_of_start_kept" in record:
         started += f"share_of_start_kept = {record['share_of_start_kept']}\n"
     drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"

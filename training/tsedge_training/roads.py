@@ -4,7 +4,7 @@ Town boards of the world differ in ground, border and script; the names are made
 """
 
 from .glyphs import printed, text
-from .own_signs import FACES, LETTERS, _pick, _svg
+from .own_signs import FACES, LETTERS, REDS, _pick, _svg
 
 # Ground, border, ink. Several countries share a row.
 BOARDS = (
@@ -67,6 +67,34 @@ def town_sign(rng):
     return _svg(body + _name(rng, (width - wide) / 2, top, wide, high, ink), width, height)
 
 
+def end_of_town(rng):
+    """The board crossed out, or the next place above the crossed-out name."""
+    if rng.random() < 0.6:
+        return ended(town_sign(rng), rng)
+    ground, border, ink = _pick(rng, BOARDS)
+    width, height, edge = 100 * rng.uniform(1.2, 1.8), 60 * rng.uniform(0.9, 1.3), 2.5
+    body = (
+        f'<rect width="{width}" height="{height}" rx="4" fill="{ground}"/>'
+        f'<rect x="{edge}" y="{edge}" width="{width - 2 * edge}" height="{height - 2 * edge}" '
+        f'rx="3" fill="none" stroke="{border}" stroke-width="{edge}"/>'
+    )
+    next_place = f"{name(rng)} {rng.integers(1, 40)} km"
+    less = width * rng.uniform(0.45, 0.8)
+    high = height * rng.uniform(0.14, 0.24)
+    body += printed(next_place, (width - less) / 2, height * 0.14, less, high, ink, "normal")
+    if rng.random() < 0.5:
+        body += (
+            f'<path d="M{edge},{height * 0.47} H{width - edge}" stroke="{ink}" stroke-width="2"/>'
+        )
+    wide, tall = width * rng.uniform(0.5, 0.8), height * rng.uniform(0.2, 0.3)
+    body += _name(rng, (width - wide) / 2, height * 0.58, wide, tall, ink)
+    body += (
+        f'<path d="M{width * 0.08},{height * 0.9} L{width * 0.92},{height * 0.52}" '
+        f'stroke="{_pick(rng, REDS)}" stroke-width="{height * rng.uniform(0.05, 0.1)}"/>'
+    )
+    return _svg(body, width, height)
+
+
 def motorway(rng):
     """Two lanes under a bridge, on blue or green."""
     width, height, body = _panel(rng)
@@ -116,7 +144,7 @@ def ended(svg, rng):
     edge = rng.uniform(0.0, 0.12)
     bar = (
         f'<path d="M{width * edge},{height * (1 - edge)} L{width * (1 - edge)},{height * edge}" '
-        f'stroke="{_pick(rng, ("#c1121c", "#d0021b", "#e30613"))}" '
+        f'stroke="{_pick(rng, REDS)}" '
         f'stroke-width="{min(width, height) * rng.uniform(0.06, 0.15)}"/>'
     )
     return svg.replace("</svg>", f"{bar}</svg>")
