@@ -110,7 +110,7 @@ pub struct SpeedLimit {
     current: Option<Standing>,
     conditional: Option<f32>,
     context: Context,
-    /// What holds again after the zone.
+    /// What holds again after the zone, residential ones too.
     around_zone: Context,
     /// Value, unit and conditional value as announced last.
     told: (Option<f32>, Option<SpeedUnit>, Option<f32>),
@@ -216,7 +216,11 @@ impl SpeedLimit {
             .take(8)
             .copied()
             .collect();
-        for sign in &signs {
+        for (i, sign) in signs.iter().enumerate() {
+            // The same on both sides of the road says it once.
+            if signs[..i].iter().any(|s| s.role == sign.role) {
+                continue;
+            }
             match self.road(now, sign) {
                 Some(Change::Brought) => (state, reason) = (AdviceState::Rule, None),
                 Some(Change::Ended) => (state, reason) = (AdviceState::Ended, None),
@@ -250,7 +254,7 @@ impl SpeedLimit {
             Role::Expressway => (rules.expressway_limit, RuleName::Expressway),
             Role::Motorway => (rules.motorway_limit, RuleName::Motorway),
             Role::Residential => (rules.residential_limit, RuleName::Residential),
-            Role::EndOfMotorway | Role::EndOfResidential => {
+            Role::EndOfMotorway => {
                 self.context = Context::Unknown;
                 self.around_zone = Context::Unknown;
                 self.current = None;
@@ -265,7 +269,7 @@ impl SpeedLimit {
                 self.fall_back();
                 return Some(Change::Brought);
             }
-            Role::EndOfZone => {
+            Role::EndOfZone | Role::EndOfResidential => {
                 self.context = std::mem::take(&mut self.around_zone);
                 self.fall_back();
                 return Some(Change::Ended);
@@ -292,7 +296,11 @@ impl SpeedLimit {
         if limit.is_none() && town && !rules.ends(EndedBy::TownSign) {
             return None;
         }
-        self.around_zone = Context::Unknown;
+        self.around_zone = match self.context {
+            _ if sign.role != Role::Residential => Context::Unknown,
+            Context::Known(road) if road.rule != Some(RuleName::Residential) => self.context,
+            _ => self.around_zone,
+        };
         self.context = limit.map_or(Context::Unknown, |limit| {
             let lasts = RULE_LASTS * rules.expires_after_m;
             Context::Known(self.standing_at(now, sign, f32::from(limit), Some(name), lasts))

@@ -1,13 +1,15 @@
 //! What the state machine promises, sign by sign and for any sequence of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::{Now, PassedSign, Role, SpeedLimit};
-use crate::event::{AdviceState, ExpiryReason, RuleName, SpeedAdvice};
+use crate::event::{AdviceState, ClassInfo, ExpiryReason, RuleName, SpeedAdvice};
 use crate::position::METRES_PER_DEGREE;
 use crate::region::Rules;
+use crate::region::build::Region;
 use crate::region::rules::EndedBy;
 use crate::units::{RegionCode, SpeedUnit, Timestamp, TrackId};
 
@@ -172,6 +174,89 @@ fn without_rules_a_town_sign_brings_no_limit() {
         Role::EndOfTown,
     ];
     assert_eq!(drive(Arc::default(), &roles), []);
+}
+
+/// The rules and classes of a prompt file as it stands.
+fn shipped(code: &str) -> (Arc<Rules>, Vec<ClassInfo>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/prompts");
+    let file = folder.join(format!("{code}.toml"));
+    let region = Region::read(&file, &folder.join("WORLD.toml")).unwrap();
+    let classes: Vec<ClassInfo> = region.classes.into_iter().map(|c| c.info).collect();
+    let rules = Rules::from_json(&region.rules.unwrap().to_string(), &classes).unwrap();
+    (Arc::new(rules), classes)
+}
+
+/// What stands after each sign, each on both sides of the road.
+fn stands_after(code: &str, keys: &[&str]) -> Vec<Option<f32>> {
+    let (rules, classes) = shipped(code);
+    let mut state = SpeedLimit::new(region(code), rules);
+    (1..)
+        .zip(keys)
+        .map(|(second, key)| {
+            let class = classes.iter().find(|c| c.key == *key);
+            let class = class.unwrap_or_else(|| panic!("{code} has no {key}"));
+            let right = sign(Role::of(class), Kmh);
+            let left = PassedSign {
+                right_m: Some(-4.0),
+                ..right
+            };
+            state.passed(at(second), &[right, left]);
+            state.standing().map(|s| s.value)
+        })
+        .collect()
+}
+
+#[test]
+fn the_signs_of_towns_and_roads_bring_what_the_shipped_rules_say() {
+    let keys = [
+        "town_sign",
+        "residential_zone",
+        "end_of_residential_zone",
+        "zone_30",
+        "end_zone_30",
+        "end_of_town",
+        "speed_limit_70",
+        "motorway",
+        "end_of_motorway",
+        "expressway",
+        "end_of_expressway",
+    ];
+    // 0: none known. Walking pace is no number; 130 on motorways holds in dry weather or not at all.
+    for (code, values) in [
+        ("DE", [50, 0, 50, 30, 50, 100, 70, 0, 0, 0, 0]),
+        ("FR", [50, 20, 50, 30, 50, 0, 70, 0, 0, 0, 0]),
+        ("IT", [50, 0, 50, 30, 50, 90, 70, 0, 0, 0, 0]),
+        ("PL", [50, 20, 50, 30, 50, 90, 70, 140, 0, 0, 0]),
+        // The town sign itself brings none.
+        ("CH", [0, 20, 0, 30, 0, 0, 70, 120, 0, 100, 0]),
+        ("BE", [0, 20, 0, 30, 0, 0, 70, 120, 0, 0, 0]),
+    ] {
+        let values = values.map(|v: u8| (v > 0).then_some(f32::from(v)));
+        assert_eq!(stands_after(code, &keys), values, "{code}");
+    }
+}
+
+#[test]
+fn every_limit_of_the_shipped_rules_has_its_sign() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/prompts");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let code = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if code == "WORLD" {
+            continue;
+        }
+        let (rules, classes) = shipped(&code);
+        for (limit, key) in [
+            (rules.town_limit, "town_sign"),
+            (rules.rural_limit, "end_of_town"),
+            (rules.expressway_limit, "expressway"),
+            (rules.motorway_limit, "motorway"),
+            (rules.residential_limit, "residential_zone"),
+        ] {
+            let there = classes.iter().any(|c| c.key == key);
+            assert!(limit.is_none() || there, "{code}: {key} is absent");
+        }
+    }
 }
 
 #[test]

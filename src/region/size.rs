@@ -31,6 +31,16 @@ pub fn standard_size(region: RegionCode, class: Option<&ClassInfo>) -> SignSize 
     let country = region.country();
     let plates = ["US", "CA"].contains(&country.as_str());
     let diamonds = DIAMONDS.contains(&country.as_str());
+    match class.key.as_str() {
+        // From 0.9 m, the small German board, to 1.6 with a long name.
+        "town_sign" | "end_of_town" => return size(1.15, 0.2),
+        // From 0.6 m on a slip road to 1.5 beside the carriageway.
+        "motorway" | "end_of_motorway" | "expressway" | "end_of_expressway" => {
+            return size(0.90, 0.3);
+        }
+        "residential_zone" | "end_of_residential_zone" => return size(0.80, 0.25),
+        _ => {}
+    }
     match class.family {
         // 24 by 30 inches; from 18 by 24 to 36 by 48.
         Family::SpeedLimit if plates => size(0.76, 0.25),
@@ -45,5 +55,36 @@ pub fn standard_size(region: RegionCode, class: Option<&ClassInfo>) -> SignSize 
         Family::Priority if plates => size(0.80, 0.2),
         Family::Priority => size(0.88, 0.2),
         Family::Information | Family::OtherSign | Family::Background => size(0.70, 0.35),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_road_or_area_is_as_large_as_its_start() {
+        let of = |key: &str, family| {
+            let class = ClassInfo {
+                key: key.to_owned(),
+                national_code: None,
+                family,
+                value: None,
+                unit: None,
+                label_en: String::new(),
+                label_local: String::new(),
+            };
+            standard_size(RegionCode::parse("DE").unwrap(), Some(&class))
+        };
+        for (start, end) in [
+            ("town_sign", "end_of_town"),
+            ("motorway", "end_of_motorway"),
+            ("expressway", "end_of_expressway"),
+            ("residential_zone", "end_of_residential_zone"),
+        ] {
+            assert_eq!(of(start, Family::Information), of(end, Family::End));
+        }
+        let board = of("town_sign", Family::Information);
+        assert!(board.longer_side_m > of("end_of_restriction", Family::End).longer_side_m);
     }
 }

@@ -131,7 +131,17 @@ pub(super) fn design(shape: Shape, width_m: f32, rings: &[(f32, Rgb)], marks: Ve
     }
 }
 
-fn symbol(parts: &'static [Part], at: Placement, colour: Rgb) -> Mark {
+/// A disc, part of a larger sign.
+pub(super) fn disc(cx: f32, cy: f32, size: f32, colour: Rgb) -> Mark {
+    Mark::Plate {
+        shape: Circle,
+        at: at(cx, cy, size),
+        inset: 0.0,
+        colour,
+    }
+}
+
+pub(super) fn symbol(parts: &'static [Part], at: Placement, colour: Rgb) -> Mark {
     Mark::Symbol { parts, at, colour }
 }
 

@@ -1,17 +1,16 @@
 //! Signs that are easily taken for another: a height for a speed, a route number for a limit, a number
-//! made of lamps; and the plates and boards that decide whom a limit is for.
+//! made of lamps; and the plates that decide whom a limit is for.
 
 use super::super::canvas::Rgb;
 use super::super::glyph::{AMERICAN, Face, GERMAN};
 use super::NationalStyle::{self, Ca, Ch, De, Fr, Us};
-use super::design::{Design, Mark, design, ring, text};
-use super::plate::Shape::{Circle, Octagon, Rectangle, TriangleDown, TriangleUp};
-use super::{BLACK, RED, WHITE, YELLOW, at};
+use super::design::{Design, Mark, design, disc, ring, text};
+use super::plate::Shape::{Octagon, Rectangle, TriangleDown, TriangleUp};
+use super::{BLACK, RED, WHITE, at};
 
 const AMBER: Rgb = Rgb(255, 214, 120);
 const LAMP_RED: Rgb = Rgb(255, 60, 40);
 const NIGHT: Rgb = Rgb(16, 16, 18);
-const BOARD_BLUE: Rgb = Rgb(12, 76, 158);
 
 /// All keys of this file.
 pub const KEYS: &[&str] = &[
@@ -21,8 +20,6 @@ pub const KEYS: &[&str] = &[
     "led_40",
     "led_60",
     "led_80",
-    "town_sign",
-    "end_of_town",
     "plate_lorries",
     "plate_wet",
     "route_95",
@@ -75,8 +72,8 @@ fn european(style: NationalStyle, key: &str) -> Option<Design> {
             0.84,
             &[(0.0, BLACK), (1.2, WHITE)],
             vec![
-                disc(46.0, 80.0, RED),
-                disc(46.0, 60.0, WHITE),
+                disc(50.0, 46.0, 80.0, RED),
+                disc(50.0, 46.0, 60.0, WHITE),
                 text("30", 50.0, 46.0, 34.0, GERMAN, BLACK),
                 text("ZONE", 50.0, 103.0, 18.0, small, BLACK),
             ],
@@ -84,24 +81,6 @@ fn european(style: NationalStyle, key: &str) -> Option<Design> {
         "led_40" => lamps("40"),
         "led_60" => lamps("60"),
         "led_80" => lamps("80"),
-        "town_sign" | "end_of_town" => {
-            let (name, ground, edge, ink) = match style {
-                De => ("WEIL", YELLOW, BLACK, BLACK),
-                Fr => ("HUNINGUE", WHITE, RED, BLACK),
-                _ => ("BASEL", BOARD_BLUE, WHITE, WHITE),
-            };
-            let narrow = if name.len() > 6 { 11.0 } else { 18.0 };
-            let mut marks = vec![text(name, 50.0, 32.0, narrow, GERMAN, ink)];
-            if key == "end_of_town" {
-                marks.push(Mark::Bar {
-                    from: (6.0, 58.0),
-                    to: (94.0, 6.0),
-                    width: 5.0,
-                    colour: RED,
-                });
-            }
-            design(Rectangle(0.64), 1.2, &[(0.0, edge), (2.5, ground)], marks)
-        }
         "plate_lorries" => plate("3,5t"),
         "plate_wet" if style == De => plate("NASS"),
         _ => return None,
@@ -167,13 +146,4 @@ fn plate(words: &str) -> Design {
         &[(0.0, WHITE), (1.0, BLACK), (3.0, WHITE)],
         vec![text(words, 50.0, 25.0, 20.0, narrow, BLACK)],
     )
-}
-
-fn disc(cy: f32, size: f32, colour: Rgb) -> Mark {
-    Mark::Plate {
-        shape: Circle,
-        at: at(50.0, cy, size),
-        inset: 0.0,
-        colour,
-    }
 }

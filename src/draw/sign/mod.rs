@@ -6,11 +6,13 @@
 mod design;
 mod extra;
 mod plate;
+mod road;
 mod symbol;
 
 use serde::{Deserialize, Serialize};
 use tiny_skia::Pixmap;
 
+use super::art::Part;
 use super::canvas::{Canvas, Placement, Rgb};
 use design::{Design, Mark};
 
@@ -67,26 +69,29 @@ pub fn classes(style: NationalStyle) -> Vec<String> {
         .map(|value| format!("speed_limit_{value}"))
         .collect();
     keys.extend(
-        design::KEYS
-            .iter()
-            .filter(|key| design::of(style, key).is_some())
+        (design::KEYS.iter().chain(road::KEYS))
+            .filter(|key| design_of(style, key).is_some())
             .map(|key| (*key).to_owned()),
     );
     keys
 }
 
-/// The keys of the drawings that are easily taken for another sign, or that decide whom it is for.
+/// The keys of further drawings: easily taken for another sign, deciding whom it is for, or of one class
+/// with another.
 pub fn extras(style: NationalStyle) -> impl Iterator<Item = &'static str> {
-    (extra::KEYS.iter().copied()).filter(move |key| extra::of(style, key).is_some())
+    (extra::KEYS.iter().chain(road::MORE_TOWNS).copied())
+        .filter(move |key| design_of(style, key).is_some())
 }
 
 /// The class of the packs that a drawing stands for: several may stand for one.
 pub fn class_of(key: &str) -> &str {
-    extra::class(key)
+    road::class(key).unwrap_or_else(|| extra::class(key))
 }
 
 fn design_of(style: NationalStyle, key: &str) -> Option<Design> {
-    design::of(style, key).or_else(|| extra::of(style, key))
+    design::of(style, key)
+        .or_else(|| road::of(style, key))
+        .or_else(|| extra::of(style, key))
 }
 
 /// Width and height of the sign as it stands beside an ordinary road, in metres.

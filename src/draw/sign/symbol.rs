@@ -170,6 +170,51 @@ pub const ROUNDABOUT_ARROW: &[Part] = &[Fill(
     "M84 22 C74 10 60 6 46 8 L46 0 L22 18 L46 36 L46 26 C58 22 66 26 74 33 Z",
 )];
 
+/// Two carriageways that pass under a bridge.
+pub const MOTORWAY: &[Part] = &[
+    Fill(Main, "M8 100 L38 4 H47 V100 Z"),
+    Fill(Main, "M92 100 L62 4 H53 V100 Z"),
+    Fill(Ground, "M0 24 H100 V48 H0 Z"),
+    Fill(Main, "M0 29 H100 V55 L88 43 H12 L0 55 Z"),
+];
+
+/// A car from the front.
+pub const CAR_FROM_FRONT: &[Part] = &[
+    Fill(
+        Main,
+        "M10 88 V56 C10 49 14 46 19 44 L28 22 C30 17 33 15 38 15 H62 C67 15 70 17 72 22 L81 44 C86 46 90 49 90 56 V88 H74 V79 H26 V88 Z",
+    ),
+    Fill(Ground, "M29 42 L36 24 H64 L71 42 Z"),
+    Fill(Ground, "O24 59 6"),
+    Fill(Ground, "O76 59 6"),
+    Fill(Ground, "M38 64 H62 V70 H38 Z"),
+];
+
+/// A house, an adult, a child with a ball and a car, in the upper two thirds of the box.
+pub const HOME_ZONE: &[Part] = &[
+    Fill(Main, "M54 18 L72 5 L94 18 V36 H88 L84 30 H70 L66 36 H54 Z"),
+    Fill(Ground, "M60 20 H66 V26 H60 Z"),
+    Fill(Ground, "M76 18 H82 V24 H76 Z"),
+    Fill(
+        Main,
+        "M60 57 V47 L66 45 L71 35 H85 L91 45 L95 47 V57 H89 V60 H84 V57 H71 V60 H66 V57 Z",
+    ),
+    Fill(Ground, "M70 45 L74 38 H83 L87 45 Z"),
+    Fill(Main, "O21 10 4.5"),
+    Line(Main, 5.0, "M18 19 L25 19 L25 35 L18 35 Z"),
+    Line(Main, 4.5, "M19 37 L14 58"),
+    Line(Main, 4.5, "M24 37 L29 58"),
+    Line(Main, 3.5, "M17 19 L10 34"),
+    Line(Main, 3.5, "M26 19 L33 33"),
+    Fill(Main, "O42 28 3.8"),
+    Line(Main, 4.0, "M40 35 L45 35 L45 46 L40 46 Z"),
+    Line(Main, 3.5, "M41 47 L38 60"),
+    Line(Main, 3.5, "M45 47 L50 57"),
+    Line(Main, 3.0, "M39 35 L34 34"),
+    Line(Main, 3.0, "M46 35 L51 42"),
+    Fill(Main, "O55 59 2.8"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +240,9 @@ mod tests {
             ARROW_TURN_LEFT,
             ARROW_PASS_RIGHT,
             ROUNDABOUT_ARROW,
+            MOTORWAY,
+            CAR_FROM_FRONT,
+            HOME_ZONE,
         ] {
             for part in symbol {
                 let (Fill(_, text) | Line(_, _, text)) = part;

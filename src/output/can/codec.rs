@@ -57,7 +57,13 @@ mod tests {
 
     #[test]
     fn numbers_once_given_stay() {
-        for (key, number) in [("speed_limit_120", 1), ("stop", 2), ("steep_hill", 69)] {
+        for (key, number) in [
+            ("speed_limit_120", 1),
+            ("stop", 2),
+            ("steep_hill", 69),
+            ("town_sign", 70),
+            ("end_of_residential_zone", 76),
+        ] {
             assert_eq!(class_number(key), number);
         }
         assert_eq!(class_number("no such class"), UNKNOWN_SIGN);

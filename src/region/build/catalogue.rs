@@ -133,7 +133,13 @@ fn region(base: &Table, table: &Table) -> anyhow::Result<Region> {
         bail!("class `{unknown}` is not in WORLD.toml, which defines every class");
     }
     let mut looks = strings(sub_table(base, "looks")?)?;
-    looks.extend(strings(sub_table(table, "looks")?)?);
+    for (name, look) in strings(sub_table(table, "looks")?)? {
+        ensure!(
+            looks.contains_key(&name),
+            "look `{name}` is not in WORLD.toml, whose sentences use the looks"
+        );
+        looks.insert(name, look);
+    }
 
     let mut classes = speed_limits(base, table, &looks)?;
     for (key, spec) in world {
