@@ -31,6 +31,8 @@ latitude_deg = 47.5825
 longitude_deg = 9.7270
 heading_deg = 203.0
 """
+# How far before the sign of the limit that of the road stands, and how many towns are drawn.
+BEFORE_M, TOWNS = 25, 6
 # Where the drawing changes, and where the road turns towards Liechtenstein.
 SWISS_FROM_M, TURN_AT_M, END_M = 15_400, 40_000, 45_000
 TURN_M, TURN_PER_M = 350, -0.0019
@@ -88,12 +90,24 @@ def main() -> None:
     rate = int(sys.argv[2]) if len(sys.argv) > 2 else 6
     rng = random.Random(41)
     road_text, sign_text, at, turned, n = "", "", 0.0, False, 0
+    was_fast, towns = False, 0
     while at < END_M:
         road, limit, cls, length = PIECES[n % len(PIECES)]
         n += 1
         style = "DE" if at < SWISS_FROM_M else "CH"
         limit = limit or (100 if style == "DE" else 80)
         fast = road == "motorway"
+        begins = fast != was_fast
+        was_fast = fast
+        if begins:
+            road_sign = "motorway" if fast else "end_of_motorway"
+            sign_text += sign(road_sign, style, max(at - BEFORE_M, 40.0), fast)
+        if cls in ("town_sign", "end_of_town"):
+            if style == "CH":
+                # The town boards bring no limit: signs of their own do.
+                sign_text += sign(f"speed_limit_{limit}", style, at + BEFORE_M, fast)
+            cls += f"_{towns % TOWNS + 1}" if towns % TOWNS else ""
+            towns += road != "urban"
         sign_text += sign(cls, style, max(at, 40.0), fast)
         others = int(length // 350)
         for i in range(1, others + 1):

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::scenario::{Scenario, Sign};
-use crate::draw::sign::NationalStyle;
+use crate::draw::sign::{NationalStyle, class_of};
 use crate::units::{BoxPx, RegionCode, RoadType, SpeedUnit};
 
 /// A sign counts as visible from this length of its longer side on, while it is whole in the picture.
@@ -91,7 +91,7 @@ impl Truth {
         let sign = |(id, (sign, &(latitude_deg, longitude_deg))): (usize, (&Sign, &(f64, f64)))| {
             SignTruth {
                 id,
-                class: sign.class.clone(),
+                class: class_of(&sign.class).to_owned(),
                 style: sign.style,
                 at_m: sign.at_m,
                 latitude_deg,
