@@ -52,11 +52,13 @@ pub enum Reason {
     OutputDown,
     /// What the unit sees has left the band that it was judged by.
     EvaluateAgain,
+    /// Pictures come damaged.
+    DamagedFrames,
 }
 
 impl Reason {
     /// All of them, in the order of their bits.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoCamera,
         Self::StaleFrames,
         Self::DarkView,
@@ -70,16 +72,18 @@ impl Reason {
         Self::PackRefused,
         Self::OutputDown,
         Self::EvaluateAgain,
+        Self::DamagedFrames,
     ];
 
     /// Those that a camera gives.
-    pub const OF_CAMERAS: [Self; 6] = [
+    pub const OF_CAMERAS: [Self; 7] = [
         Self::NoCamera,
         Self::StaleFrames,
         Self::DarkView,
         Self::BlurredView,
         Self::BlockedView,
         Self::FrozenView,
+        Self::DamagedFrames,
     ];
 
     /// As it stands in JSON and metrics.
@@ -98,6 +102,7 @@ impl Reason {
             Self::PackRefused => "pack_refused",
             Self::OutputDown => "output_down",
             Self::EvaluateAgain => "evaluate_again",
+            Self::DamagedFrames => "damaged_frames",
         }
     }
 }

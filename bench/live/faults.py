@@ -53,7 +53,10 @@ def start(command: list, end: int = signal.SIGKILL, **more) -> subprocess.Popen:
 class Unit:
     """`tsedge run`, and what it tells."""
 
-    def __init__(self, folder: str, config: str, arguments: list[str]) -> None:
+    def __init__(
+        self, folder: str, config: str, arguments: list[str], group: pathlib.Path | None = None
+    ) -> None:
+        """In a control group, if there is one."""
         self.events_file = pathlib.Path(folder, "events.jsonl")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(f"{folder}/notify")
@@ -64,6 +67,7 @@ class Unit:
         self.command = [ROOT / "target/release/tsedge", "run", "--config", path, *arguments]
         self.environment = os.environ | {"NOTIFY_SOCKET": f"{folder}/notify"}
         self.log = pathlib.Path(folder, "log")
+        self.group = group
         self.start()
 
     def listen(self) -> None:
@@ -76,6 +80,8 @@ class Unit:
         started = time.monotonic()
         with self.log.open("a") as log:
             self.process = start(self.command, cwd=ROOT, stderr=log, env=self.environment)
+        if self.group:
+            (self.group / "cgroup.procs").write_text(str(self.process.pid))
         return started
 
     def events(self, since: float) -> list[dict]:
@@ -324,11 +330,44 @@ def watched(unit: Unit) -> None:
     unit.process.send_signal(signal.SIGABRT)
 
 
+class Memory:
+    """A control group whose memory can be limited; of either version."""
+
+    def __init__(self) -> None:
+        for root, limit, usage in (
+            ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+            ("", "memory.max", "memory.current"),
+        ):
+            self.group = pathlib.Path("/sys/fs/cgroup", root, f"tsedge-faults-{os.getpid()}")
+            with contextlib.suppress(OSError):
+                self.group.mkdir()
+                self.limit, self.usage = self.group / limit, self.group / usage
+                if self.limit.exists():
+                    self.unlimited = self.limit.read_text()
+                    return
+                self.group.rmdir()
+        sys.exit("no control group for memory: this needs root and the kernel's memory controller")
+
+    def exhaust(self) -> None:
+        """Leaves 4 MiB, and has them and more taken by a process that the kernel must spare."""
+        self.limit.write_text(str(int(self.usage.read_text()) + (4 << 20)))
+
+        def join() -> None:
+            (self.group / "cgroup.procs").write_text(str(os.getpid()))
+            pathlib.Path("/proc/self/oom_score_adj").write_text("-1000")
+
+        taker = [sys.executable, "-c", "bytearray(32 << 20)"]
+        subprocess.run(taker, preexec_fn=join, check=True)
+        self.limit.write_text(self.unlimited)
+
+
 def restarts(args: argparse.Namespace) -> None:
     """The unit ends, and is started again."""
+    memory = Memory()
+    atexit.register(lambda: memory.group.rmdir())
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--repeat", "--region", "DE", "--threads", "1", "--replay", args.recording]
-        unit, began = Unit(folder, "", arguments), time.monotonic()
+        unit, began = Unit(folder, "", arguments, memory.group), time.monotonic()
         unit.recognises(began)
 
         def killed() -> None:
@@ -348,6 +387,7 @@ def restarts(args: argparse.Namespace) -> None:
 
         for name, damage in (
             ("killed", killed),
+            ("out of memory", memory.exhaust),
             ("recognition hangs", lambda: hang("ts-recognise")),
             ("capture hangs", lambda: hang("ts-capture")),
         ):

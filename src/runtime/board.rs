@@ -25,6 +25,8 @@ struct CameraBoard {
     newest_nanos: AtomicI64,
 }
 
+/// Words of one event; they wait in every output's queue, whose memory is bounded.
+const MOST_WORDS_BYTES: usize = 1000;
 /// No frame yet.
 const NEVER: i64 = i64::MIN;
 
@@ -75,13 +77,19 @@ impl HealthBoard {
         self.set_of(camera, reason, stands);
     }
 
-    /// Words that go out with the next health event, after those that wait already.
+    /// Words that go out with the next health event, after those that wait already; too many are cut.
     pub fn say(&self, words: impl Into<Arc<str>>) {
         let mut note = self.note.lock().unwrap_or_else(|e| e.into_inner());
         let words = words.into();
-        *note = Some(match note.take() {
+        let words = match note.take() {
             Some(waiting) => format!("{waiting}; {words}").into(),
             None => words,
+        };
+        *note = Some(if words.len() > MOST_WORDS_BYTES {
+            let whole = words.floor_char_boundary(MOST_WORDS_BYTES - 3);
+            format!("{}...", &words[..whole]).into()
+        } else {
+            words
         });
     }
 
@@ -205,6 +213,10 @@ mod tests {
         board.say("one");
         board.say("two");
         assert_eq!(poll().unwrap().detail.as_deref(), Some("one; two"));
+        board.say("ö".repeat(1000));
+        board.say("more");
+        let cut = poll().unwrap().detail.unwrap();
+        assert!(cut.len() <= MOST_WORDS_BYTES && cut.ends_with("ö..."));
         board.set(Reason::NoCamera, false);
         assert_eq!(poll().unwrap().state, HealthState::Normal);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::frame::Frame;
-use crate::source::camera::{Camera, Shot};
+use crate::source::camera::{Camera, Missed, Shot};
 use crate::source::{Damage, FrameSource, Next, SourceError, SourceInfo};
 use crate::units::Timestamp;
 
@@ -25,6 +25,9 @@ pub struct PlayedFile {
     frames_before: u64,
     next_index: u64,
     last: Timestamp,
+    missed: Missed,
+    /// Frames that the recording has lost so far.
+    lost: u64,
 }
 
 impl PlayedFile {
@@ -42,6 +45,8 @@ impl PlayedFile {
             frames_before: 0,
             next_index: 0,
             last: Timestamp::ZERO,
+            missed: Missed::default(),
+            lost: 0,
         }
     }
 
@@ -67,13 +72,17 @@ impl PlayedFile {
         };
         self.source = source;
         self.frames_before = self.next_index;
-        self.zero = None;
+        (self.zero, self.lost) = (None, 0);
         true
     }
 
     /// Decodes the next frame and works out when it is due.
     fn decode(&mut self, frame: &mut Frame) -> Shot {
-        match self.source.next_frame(frame) {
+        let next = self.source.next_frame(frame);
+        let lost = self.source.damage().lost_frames;
+        self.missed.damaged += lost.saturating_sub(self.lost);
+        self.lost = lost;
+        match next {
             Ok(Next::Frame) => {}
             Ok(Next::End) => {
                 return if self.restart() {
@@ -145,5 +154,8 @@ impl Camera for PlayedFile {
         }
         self.next = None;
         Shot::Frame
+    }
+    fn take_missed(&mut self) -> Missed {
+        std::mem::take(&mut self.missed)
     }
 }

@@ -35,7 +35,7 @@ use crate::output::{Output, Progress};
 use crate::pipeline::Recognition;
 use crate::position::Fix;
 use crate::region::{RegionBank, RegionChange};
-use crate::source::camera::{Camera, Shot};
+use crate::source::camera::{Camera, Missed, Shot};
 use crate::units::{RegionCode, Timestamp};
 
 /// Frames that go round: one filled, one waiting, one looked at, one to spare.
@@ -47,6 +47,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const STALE_S: f64 = 0.5;
 /// A camera that brings nothing for so long sees its signs no more.
 const BLIND_S: f64 = 1.0;
+/// Damaged pictures are told from the second one within this time on, until none has come for so long.
+const DAMAGE_S: f64 = 1.0;
 
 /// What others may look at and hand in while the unit runs.
 pub struct Shared {
@@ -228,7 +230,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
                 let _closed = OnExit(|| mailbox.close(n));
                 let _stopped = OnPanic(|| shared.died());
                 shared.threads.capture.place(&shared.board);
-                capture(n, camera.camera, mailbox, shared);
+                capture(n, camera.camera, mailbox, shared, clock);
             })?);
         }
         let recognise = named("ts-recognise").spawn_scoped(scope, || {
@@ -289,10 +291,17 @@ impl<F: FnMut()> Drop for OnPanic<F> {
 }
 
 /// Brings the frames of the `n`-th camera until it ends.
-fn capture(n: usize, mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Shared) {
+fn capture(
+    n: usize,
+    mut camera: Box<dyn Camera>,
+    mailbox: &Mailbox,
+    shared: &Shared,
+    clock: &dyn Clock,
+) {
     let board = &shared.board;
     let mut frame = Frame::default();
     let mut lost: Option<String> = None;
+    let mut damage = Damage::default();
     while !shared.stop.is_stopped() {
         match camera.shoot(&mut frame, PATIENCE) {
             Shot::Frame => {
@@ -314,10 +323,37 @@ fn capture(n: usize, mut camera: Box<dyn Camera>, mailbox: &Mailbox, shared: &Sh
             }
             Shot::End => break,
         }
-        let missed = camera.take_missed();
-        if missed > 0 {
-            shared.progress.add_dropped(missed);
+        let Missed { left_out, damaged } = camera.take_missed();
+        shared.progress.add_dropped(left_out + damaged);
+        if let Some((stands, words)) = damage.look(damaged, clock.now()) {
+            let words = format!("{}: {words}", camera.description());
+            board.explain_of(n, Reason::DamagedFrames, stands, &words);
         }
+    }
+}
+
+/// Damaged pictures that came one soon after the other.
+#[derive(Default)]
+struct Damage {
+    pictures: u64,
+    last: Option<Timestamp>,
+    told: bool,
+}
+
+impl Damage {
+    /// So many more came by now: whether that begins or ends what must be told, in words.
+    fn look(&mut self, more: u64, now: Timestamp) -> Option<(bool, String)> {
+        if more > 0 {
+            self.pictures += more;
+            self.last = Some(now);
+            let begins = self.pictures > 1 && !std::mem::replace(&mut self.told, self.pictures > 1);
+            return begins.then(|| (true, "pictures come damaged".to_owned()));
+        }
+        if now.seconds_since(self.last?) < DAMAGE_S {
+            return None;
+        }
+        let Self { pictures, told, .. } = std::mem::take(self);
+        told.then(|| (false, format!("{pictures} damaged pictures were left out")))
     }
 }
 

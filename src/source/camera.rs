@@ -14,7 +14,7 @@ use crate::units::Timestamp;
 /// A camera that brings no whole picture for so long is opened anew.
 pub const STALL: Duration = Duration::from_secs(2);
 /// Pauses before a lost camera is tried again.
-pub(super) const RETRY: Retry = Retry::new(Duration::from_millis(100), Duration::from_secs(1));
+const RETRY: Retry = Retry::new(Duration::from_millis(100), Duration::from_secs(1));
 
 /// What a camera brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub enum Shot {
     End,
 }
 
+/// Pictures that did not become frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// Left out by the camera or its driver.
+    pub left_out: u64,
+    /// Came damaged, or build on one that did.
+    pub damaged: u64,
+}
+
 /// Why a camera is lost, told until pictures come again, and when it is tried next.
 #[derive(Debug)]
 pub(super) struct Loss {
@@ -38,14 +47,17 @@ pub(super) struct Loss {
 
 impl Default for Loss {
     fn default() -> Self {
-        Self {
-            retry: RETRY,
-            why: String::new(),
-        }
+        Self::with(RETRY)
     }
 }
 
 impl Loss {
+    /// Tried again after these pauses.
+    pub(super) const fn with(retry: Retry) -> Self {
+        let why = String::new();
+        Self { retry, why }
+    }
+
     /// Lost at `now`, or not opened.
     pub(super) fn begins(&mut self, now: Timestamp, why: String) -> Shot {
         self.retry.failed(now);
@@ -97,8 +109,6 @@ pub trait Camera: Send {
     /// Fills `frame` with the next picture; comes back after `patience` at the latest.
     fn shoot(&mut self, frame: &mut Frame, patience: Duration) -> Shot;
 
-    /// Pictures the camera itself left out or damaged since the last call.
-    fn take_missed(&mut self) -> u64 {
-        0
-    }
+    /// Since the last call.
+    fn take_missed(&mut self) -> Missed;
 }

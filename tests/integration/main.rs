@@ -20,6 +20,7 @@ mod golden;
 mod hard_cases;
 mod live_blocked;
 mod live_cameras;
+mod live_damage;
 mod live_outputs;
 mod live_run;
 mod live_threads;
@@ -56,6 +57,8 @@ mod source_layouts;
 mod source_video;
 mod specification;
 mod support;
+#[cfg(feature = "system-tests")]
+mod system_damage;
 #[cfg(feature = "system-tests")]
 mod system_gpsd;
 #[cfg(feature = "system-tests")]

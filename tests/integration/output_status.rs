@@ -11,6 +11,7 @@ use tsedge::output::status::{Preview, StatusOutput, screen};
 use tsedge::output::{Output, Progress};
 use tsedge::units::{BoxPx, RegionCode, Timestamp, TrackId};
 
+use crate::allocation::bytes_asked_for;
 use crate::output_events::one_of_each;
 
 fn at_ms(ms: i64) -> Timestamp {
@@ -158,6 +159,59 @@ fn who_has_the_token_sees_the_next_frame_with_its_boxes() {
     assert!(text(none).contains("503 Service Unavailable"));
     let seen = ask(&mut output, &left, || offer(1, grey(4, 200)));
     assert!(seen.starts_with(b"HTTP/1.0 200") || seen.starts_with(b"HTTP/1.1 200"));
+}
+
+/// So many connections that each bring `text`.
+fn crowd(output: &StatusOutput, text: &[u8]) -> Vec<TcpStream> {
+    let address = output.address().unwrap();
+    let one = |_| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(text).unwrap();
+        stream
+    };
+    (0..100).map(one).collect()
+}
+
+#[test]
+fn a_crowd_of_visitors_costs_little_and_the_next_one_is_answered() {
+    let mut output = page();
+    let request = b"GET / HTTP/1.1\r\nHost: unit\r\n\r\n";
+    for text in [&request.repeat(100)[..], b"GET / HT", b"", &[b'x'; 20_000]] {
+        let before = bytes_asked_for();
+        let crowd = crowd(&output, text);
+        let mut ticks = 0;
+        let answer = ask(&mut output, "/status.json", || ticks += 1);
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        // 10,000 answers, or all that was sent, would be some 20 MB.
+        let bytes = bytes_asked_for() - before;
+        println!(
+            "{} bytes, {ticks} ticks for 100 times {} bytes",
+            bytes,
+            text.len()
+        );
+        assert!(bytes < 4_000_000, "{bytes}");
+        drop(crowd);
+    }
+}
+
+#[test]
+fn what_is_no_question_is_refused() {
+    let mut output = page();
+    // As much as is listened to.
+    for text in [&b"POST / HTTP/1.1\r\n\r\n"[..], &[b'x'; 8192]] {
+        let mut stream = TcpStream::connect(output.address().unwrap()).unwrap();
+        stream.write_all(text).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut answer = Vec::new();
+        for ms in (3000..).step_by(50) {
+            output.tick(at_ms(ms)).unwrap();
+            if stream.read_to_end(&mut answer).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tsedge::region::Pack;
 use tsedge::region::install::write_pack;
 use tsedge::region::pack::RowType;
 
-use crate::support::root;
+use crate::support::{root, rounds, spread};
 
 fn do_all(command: &mut Command) {
     let output = command.output().unwrap();
@@ -119,18 +119,6 @@ fn when(health: &[(f64, Vec<String>)], start: f64, reason: &str, stands: bool) -
     *t
 }
 
-/// How often each fault is repeated: so often, or as `TSEDGE_ROUNDS` says.
-fn rounds(usual: usize) -> usize {
-    std::env::var("TSEDGE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
-}
-
-/// Sorts them, and says what is usual and what was worst.
-fn spread(seconds: &mut [f64]) -> String {
-    seconds.sort_by(f64::total_cmp);
-    let (median, worst) = (seconds[seconds.len() / 2], seconds[seconds.len() - 1]);
-    format!("median {median:.2} s, worst {worst:.2} s")
-}
-
 /// Between two messages `TSE_Status`, in a quiet time.
 fn longest_pause_s(share: &Path) -> f64 {
     let heard = lines(share, "heartbeat.log");
@@ -185,6 +173,7 @@ fn rig_camera_bus_and_clock_come_and_go() {
         ("camera_unplugged", "camera_back", "no_camera"),
         ("camera_frozen", "camera_moves", "frozen_view"),
         ("camera_stalls", "camera_works", "no_camera"),
+        ("camera_damages", "camera_is_good", "damaged_frames"),
         ("can_down", "can_up", "output_down"),
         ("can_gone", "can_back", "output_down"),
     ] {

@@ -1,11 +1,15 @@
 //! A unit that runs, and what it tells in JSON lines.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use serial2::SerialPort;
 
 use crate::support::{drive, root};
 
@@ -137,6 +141,57 @@ pub fn repeated_by(config: &Path) -> Command {
         .arg("--config")
         .arg(config);
     command
+}
+
+/// A serial line, and when the unit's regular sentences came over it.
+pub struct Line {
+    device: PathBuf,
+    /// Keeps the line open until the unit is there.
+    _far: SerialPort,
+    beats: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Line {
+    /// With nobody at it yet.
+    pub fn new() -> Self {
+        let (near, far) = SerialPort::pair().unwrap();
+        let device = format!("/proc/self/fd/{}", far.as_raw_fd());
+        let line = Self {
+            device: std::fs::read_link(device).unwrap(),
+            _far: far,
+            beats: Arc::default(),
+        };
+        let beats = Arc::clone(&line.beats);
+        std::thread::spawn(move || {
+            let (mut near, mut sentence) = (BufReader::new(near), String::new());
+            loop {
+                match near.read_line(&mut sentence) {
+                    Ok(1..) if sentence.contains("$PTSES") => {
+                        beats.lock().unwrap().push(Instant::now())
+                    }
+                    Ok(1..) => {}
+                    Err(e) if e.kind() == ErrorKind::TimedOut => continue,
+                    _ => return,
+                }
+                sentence.clear();
+            }
+        });
+        line
+    }
+
+    /// The section that makes a unit use it.
+    pub fn config(&self) -> String {
+        format!("[serial]\ndevice = {:?}\n", self.device)
+    }
+
+    /// Between two of the sentences that come every second or more often.
+    pub fn longest_pause_s(&self) -> f64 {
+        let beats = self.beats.lock().unwrap();
+        let pauses = beats
+            .windows(2)
+            .map(|pair| (pair[1] - pair[0]).as_secs_f64());
+        pauses.reduce(f64::max).expect("sentences came")
+    }
 }
 
 /// The events of a kind.

@@ -157,3 +157,15 @@ pub fn failed_run(args: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }
+
+/// How often each fault is repeated: so often, or as `TSEDGE_ROUNDS` says.
+pub fn rounds(usual: usize) -> usize {
+    std::env::var("TSEDGE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+/// Sorts them, and says what is usual and what was worst.
+pub fn spread(seconds: &mut [f64]) -> String {
+    seconds.sort_by(f64::total_cmp);
+    let (median, worst) = (seconds[seconds.len() / 2], seconds[seconds.len() - 1]);
+    format!("median {median:.2} s, worst {worst:.2} s")
+}

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tsedge::clock::{Clock as _, Monotonic};
 use tsedge::frame::Frame;
-use tsedge::source::camera::{Camera, Shot};
+use tsedge::source::camera::{Camera, Missed, Shot};
 use tsedge::source::rtsp::{RtspCamera, RtspPlan, Way};
 use tsedge::source::{self, Next, OpenOptions};
 
@@ -23,10 +23,10 @@ use crate::support::{drive, root, tsedge};
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// GStreamer's RTSP server, which ends with this.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start(file: &Path, port: u16, more: &[&str]) -> Self {
+    pub fn start(file: &Path, port: u16, more: &[&str]) -> Self {
         // The system's Python has GStreamer's bindings.
         let child = Command::new("/usr/bin/python3")
             .arg(root().join("tests/peers/rtsp_server.py"))
@@ -50,7 +50,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -119,7 +119,7 @@ fn pictures_are_those_of_the_recording_and_stamped_by_when_they_were_taken() {
         }
         last = Some((got.time, sent.time));
     }
-    assert_eq!(camera.take_missed(), 0);
+    assert_eq!(camera.take_missed(), Missed::default());
 }
 
 #[test]

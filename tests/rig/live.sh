@@ -46,6 +46,10 @@ for _ in $(seq "${1:-3}"); do
     # The driver brings nothing; brings pictures again.
     happened camera_stalls; camera percentage_of_dropped_buffers=100; until_told no_camera yes
     camera percentage_of_dropped_buffers=0; happened camera_works; until_told no_camera no
+    # The driver marks pictures as damaged, one each time it is told to.
+    happened camera_damages; (while :; do camera inject_v4l2_buf_flag_error=1; done) & damages=$!
+    until_told damaged_frames yes
+    kill $damages; wait $damages; happened camera_is_good; until_told damaged_frames no
     # Interfaces are back when `ip` has ended: starting it takes its time here.
     happened can_down; ip link set can0 down; until_told output_down yes; sleep 0.5
     ip link set can0 up; happened can_up; until_told output_down no; sleep 0.5

@@ -259,6 +259,7 @@ impl VehicleState {
             has(Reason::PackRefused),
             has(Reason::OutputDown),
             has(Reason::EvaluateAgain),
+            has(Reason::DamagedFrames),
             letter(0),
             letter(1),
             self.pack_hash,

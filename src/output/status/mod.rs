@@ -7,24 +7,23 @@
 mod page;
 mod preview;
 mod snapshot;
+mod visitors;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiny_http::{Header, Request, Response, Server};
-
 pub use page::screen;
 pub use preview::Preview;
 pub use snapshot::Snapshot;
 
-use super::{Output, Progress};
+use self::visitors::{Answer, Question, Visitors};
+use super::{Output, Progress, named};
 use crate::event::Event;
 use crate::units::Timestamp;
 
-/// Requests answered a tick.
-const REQUESTS_A_TICK: usize = 4;
+const UNAVAILABLE: &str = "503 Service Unavailable";
 
 /// A camera that brings no frame for so long has no picture to show.
 const PREVIEW_PATIENCE_S: f64 = 1.0;
@@ -32,13 +31,13 @@ const PREVIEW_PATIENCE_S: f64 = 1.0;
 /// Answers for the unit; see the module.
 pub struct StatusOutput {
     name: String,
-    server: Server,
+    visitors: Visitors,
     snapshot: Snapshot,
     progress: Arc<Progress>,
     rate: Rate,
     preview: Option<Arc<Preview>>,
     /// Who waits for a picture, since when.
-    waiting: Option<(Request, Timestamp)>,
+    waiting: Option<(u64, Timestamp)>,
 }
 
 /// Frames a second over the last seconds.
@@ -68,10 +67,10 @@ impl StatusOutput {
             let text = format!("{name}: not a loopback address, such as 127.0.0.1:9464");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let server = Server::http(address).map_err(|e| io::Error::other(format!("{name}: {e}")))?;
+        let visitors = Visitors::listen(address).map_err(|e| named(&name, &e))?;
         Ok(Self {
             name,
-            server,
+            visitors,
             snapshot: Snapshot::default(),
             progress,
             rate: Rate::default(),
@@ -90,81 +89,87 @@ impl StatusOutput {
 
     /// Where it really listens, when port 0 was asked for.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.server.server_addr().to_ip()
+        self.visitors.address()
     }
 
-    fn answer(&mut self, request: Request, now: Timestamp) -> io::Result<()> {
-        let (kind, text) = match request.url() {
+    fn answer(&mut self, question: &Question, now: Timestamp) -> io::Result<()> {
+        let (kind, text) = match &*question.path {
             "/" => ("text/html; charset=utf-8", page::html(&self.snapshot)),
             "/status.json" => (
                 "application/json",
                 serde_json::to_string_pretty(&self.snapshot)?,
             ),
             "/metrics" => ("text/plain; version=0.0.4", page::metrics(&self.snapshot)),
-            url if url.starts_with("/preview.jpg") => return self.look(request, now),
-            _ => return refuse(request, 404, "there are /, /status.json and /metrics"),
+            path if path.starts_with("/preview.jpg") => {
+                if let Err((status, text)) = self.look(question, now) {
+                    self.refuse(question.visitor, status, text);
+                }
+                return Ok(());
+            }
+            _ => {
+                let text = "there are /, /status.json and /metrics";
+                self.refuse(question.visitor, "404 Not Found", text);
+                return Ok(());
+            }
         };
-        respond(request, kind, text.into_bytes())
+        self.tell(question.visitor, "200 OK", kind, text.as_bytes());
+        Ok(())
     }
 
-    /// The picture comes with the next frame.
-    fn look(&mut self, request: Request, now: Timestamp) -> io::Result<()> {
+    /// The picture comes with the next frame, or there is none.
+    fn look(
+        &mut self,
+        question: &Question,
+        now: Timestamp,
+    ) -> Result<(), (&'static str, &'static str)> {
         let Some(preview) = &self.preview else {
             let text = "no preview: [status] has no preview_token_file";
-            return refuse(request, 404, text);
+            return Err(("404 Not Found", text));
         };
-        let asked = url::Url::parse("http://unit/").and_then(|unit| unit.join(request.url()));
-        let asked = asked.map_err(io::Error::other)?;
+        let asked = url::Url::parse("http://unit/").and_then(|unit| unit.join(&question.path));
+        let asked = asked.map_err(|_| ("400 Bad Request", "that is no address"))?;
         let value = |key| asked.query_pairs().find(|(k, _)| k == key).map(|(_, v)| v);
         if !preview.allows(value("token").as_deref()) {
-            return refuse(
-                request,
-                403,
-                "preview.jpg?token=... : that is not the token",
-            );
+            let text = "preview.jpg?token=... : that is not the token";
+            return Err(("403 Forbidden", text));
         }
         if !preview.want(value("camera").as_deref()) {
-            return refuse(request, 404, "there is no camera of that name");
+            return Err(("404 Not Found", "there is no camera of that name"));
         }
-        match self.waiting.replace((request, now)) {
-            Some((other, _)) => refuse(other, 503, "another visitor was first"),
-            None => Ok(()),
+        if let Some((other, _)) = self.waiting.replace((question.visitor, now)) {
+            self.refuse(other, UNAVAILABLE, "another visitor was first");
         }
+        Ok(())
     }
 
     fn answer_waiting(&mut self, now: Timestamp) -> io::Result<()> {
-        let Some((request, since)) = self.waiting.take() else {
+        let Some((visitor, since)) = self.waiting else {
             return Ok(());
         };
         if let Some(sight) = self.preview.as_ref().and_then(|preview| preview.take()) {
+            self.waiting = None;
             let jpeg = sight.jpeg().map_err(io::Error::other)?;
-            return respond(request, "image/jpeg", jpeg);
+            self.tell(visitor, "200 OK", "image/jpeg", &jpeg);
+        } else if now.seconds_since(since) > PREVIEW_PATIENCE_S {
+            self.waiting = None;
+            self.refuse(visitor, UNAVAILABLE, "the camera brings no frames");
         }
-        if now.seconds_since(since) > PREVIEW_PATIENCE_S {
-            return refuse(request, 503, "the camera brings no frames");
-        }
-        self.waiting = Some((request, since));
         Ok(())
     }
-}
 
-fn respond(request: Request, kind: &str, body: Vec<u8>) -> io::Result<()> {
-    let mut response = Response::from_data(body);
-    // A browser that shows the picture asks for the next one.
-    let refresh = (kind == "image/jpeg").then_some(("Refresh", "1"));
-    for (key, value) in [("Content-Type", kind), ("Cache-Control", "no-store")]
-        .into_iter()
-        .chain(refresh)
-    {
-        if let Ok(header) = Header::from_bytes(key, value) {
-            response.add_header(header);
-        }
+    fn tell(&mut self, visitor: u64, status: &str, kind: &str, body: &[u8]) {
+        let answer = Answer { status, kind, body };
+        self.visitors.answer(visitor, &answer);
     }
-    request.respond(response)
-}
 
-fn refuse(request: Request, code: u16, text: &str) -> io::Result<()> {
-    request.respond(Response::from_string(format!("{text}\n")).with_status_code(code))
+    fn refuse(&mut self, visitor: u64, status: &str, text: &str) {
+        self.tell(
+            visitor,
+            status,
+            "text/plain",
+            format!("{text}\n").as_bytes(),
+        );
+    }
 }
 
 impl Output for StatusOutput {
@@ -184,13 +189,10 @@ impl Output for StatusOutput {
     fn tick(&mut self, now: Timestamp) -> io::Result<()> {
         let frames_per_s = self.rate.update(now, self.progress.frames());
         self.snapshot.progress(now, &self.progress, frames_per_s);
-        // Whoever asked may have left; that is no fault of this output.
-        let _ = self.answer_waiting(now);
-        for _ in 0..REQUESTS_A_TICK {
-            let Some(request) = self.server.try_recv()? else {
-                break;
-            };
-            let _ = self.answer(request, now);
+        self.answer_waiting(now)?;
+        let questions = self.visitors.look(now).map_err(|e| named(&self.name, &e))?;
+        for question in &questions {
+            self.answer(question, now)?;
         }
         Ok(())
     }

@@ -37,6 +37,9 @@ pub const MAX_HEADER_BYTES: u64 = 2 << 20;
 /// The traffic rules of a region are at most so long.
 pub const MAX_RULES_BYTES: usize = 64 << 10;
 
+/// A longer name of a class is refused: events carry it.
+pub const MAX_TEXT_BYTES: usize = 1000;
+
 /// Rows may be off unit length by so much (f16 rounding).
 pub const UNIT_TOLERANCE: f32 = 2e-3;
 

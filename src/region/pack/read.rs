@@ -9,8 +9,8 @@ use ndarray::Array2;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::{
-    FORMAT, FORMAT_WITHOUT_DIGEST, MAX_HEADER_BYTES, MAX_PACK_BYTES, MAX_RULES_BYTES, Pack,
-    PackError, Part, Prototypes, UNIT_TOLERANCE, digest, sha256,
+    FORMAT, FORMAT_WITHOUT_DIGEST, MAX_HEADER_BYTES, MAX_PACK_BYTES, MAX_RULES_BYTES,
+    MAX_TEXT_BYTES, Pack, PackError, Part, Prototypes, UNIT_TOLERANCE, digest, sha256,
 };
 use crate::event::ClassInfo;
 use crate::region::bank::{Calibration, MAX_CLASSES, RegionBank};
@@ -158,8 +158,14 @@ fn expect(what: &str, found: &str, expected: &str) -> Result<(), String> {
     }
 }
 
-/// Texts of a pack are shown on terminals: nothing in them may steer one.
+/// Texts of a pack are shown on terminals, where nothing in them may steer one, and are in every event.
 fn check_text(what: &str, text: &str) -> Result<(), String> {
+    if text.len() > MAX_TEXT_BYTES {
+        let length = text.len();
+        return Err(format!(
+            "{what} has a text of {length} bytes, at most {MAX_TEXT_BYTES}"
+        ));
+    }
     match text.chars().find(|c| c.is_control()) {
         Some(c) => Err(format!("{what} has the control character {c:?}")),
         None => Ok(()),

@@ -110,6 +110,11 @@ fn each_refusal_names_what_was_found_and_what_was_expected() {
         .ends_with("out of its range")
     );
     assert!(old("rules", "{").starts_with("rules: "));
+    let long = [class(&"x".repeat(1001), Family::Priority)];
+    assert_eq!(
+        old("classes", &serde_json::to_string(&long).unwrap()),
+        "a class key has a text of 1001 bytes, at most 1000"
+    );
     let twice = [class("stop", Family::Priority), class("stop", Family::End)];
     assert_eq!(
         old("classes", &serde_json::to_string(&twice).unwrap()),

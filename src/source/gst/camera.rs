@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gstreamer as gst;
 
-use super::super::camera::{Camera, Loss, STALL, Shot};
+use super::super::camera::{Camera, Loss, Missed, STALL, Shot};
 use super::GstPlan;
 use super::picture::{fill, size_of};
 use super::pipeline::{Pipeline, Pulled};
@@ -24,7 +24,7 @@ pub(super) struct GstCamera {
     open: Option<Open>,
     loss: Loss,
     frames: u64,
-    missed: u64,
+    missed: Missed,
     last: Timestamp,
 }
 
@@ -46,7 +46,7 @@ impl GstCamera {
             open: None,
             loss: Loss::default(),
             frames: 0,
-            missed: 0,
+            missed: Missed::default(),
             last: Timestamp::ZERO,
         };
         // So that its size is known before the detector is made; a failure is told by the first shot.
@@ -118,7 +118,7 @@ impl Camera for GstCamera {
         };
         let age = open.pipeline.age(&sample).unwrap_or_default();
         if let Err(words) = fill(&sample, frame) {
-            self.missed += 1;
+            self.missed.damaged += 1;
             if arrived < open.patient_until {
                 return Shot::Late;
             }
@@ -134,7 +134,7 @@ impl Camera for GstCamera {
         Shot::Frame
     }
 
-    fn take_missed(&mut self) -> u64 {
+    fn take_missed(&mut self) -> Missed {
         std::mem::take(&mut self.missed)
     }
 }

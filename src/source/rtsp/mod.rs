@@ -20,7 +20,7 @@ use url::Url;
 
 use self::session::{Fault, connect, next_frame};
 use self::stamps::Stamps;
-use super::camera::{Camera, RETRY, STALL, Shot};
+use super::camera::{Camera, Loss, Missed, STALL, Shot};
 use super::h264::H264Decoder;
 use super::h264_params::AvcConfig;
 use super::upright::Rotation;
@@ -33,8 +33,7 @@ use crate::units::Timestamp;
 /// From the first word to playing.
 const CONNECT: Duration = Duration::from_secs(3);
 /// Pauses before one that refuses us is tried again, which many answer with a ban when it is repeated.
-const REFUSED_FIRST: Duration = Duration::from_secs(10);
-const REFUSED_LONGEST: Duration = Duration::from_secs(60);
+const REFUSED: Retry = Retry::new(Duration::from_secs(10), Duration::from_secs(60));
 
 /// How pictures travel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -120,14 +119,12 @@ pub struct RtspCamera {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     link: Link,
-    retry: Retry,
-    refused: Retry,
-    /// Why it was lost, told until frames come again.
-    why: String,
+    gone: Loss,
+    refused: Loss,
     description: String,
     frame_px: (u32, u32),
     frames: u64,
-    missed: u64,
+    missed: Missed,
     last: Timestamp,
 }
 
@@ -145,6 +142,20 @@ struct Live {
 impl RtspCamera {
     /// The camera need not be there yet; if it is, this waits until it plays.
     pub fn new(plan: RtspPlan, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+        // So that its size is known before the detector is made; a failure is told by the first shots.
+        Self::connected(plan, clock).map(|(camera, _)| camera)
+    }
+
+    /// Why a camera brings no pictures now, in words; connects to it for some seconds at most.
+    pub fn obstacle(plan: RtspPlan) -> Option<String> {
+        match Self::connected(plan, Arc::new(Monotonic)) {
+            Ok((_, Shot::Lost(why))) => Some(why),
+            Ok(_) => None,
+            Err(e) => Some(e.to_string()),
+        }
+    }
+
+    fn connected(plan: RtspPlan, clock: Arc<dyn Clock>) -> std::io::Result<(Self, Shot)> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -156,33 +167,22 @@ impl RtspCamera {
             clock,
             runtime,
             link: Link::Down,
-            retry: RETRY,
-            refused: Retry::new(REFUSED_FIRST, REFUSED_LONGEST),
-            why: String::new(),
+            gone: Loss::default(),
+            refused: Loss::with(REFUSED),
             frames: 0,
-            missed: 0,
+            missed: Missed::default(),
             last: Timestamp::ZERO,
         };
-        // So that its size is known before the detector is made; a failure is told by the first shots.
-        camera.connect(CONNECT + CONNECT);
-        Ok(camera)
-    }
-
-    /// Why a camera brings no pictures now, in words; connects to it for some seconds at most.
-    pub fn obstacle(plan: RtspPlan) -> Option<String> {
-        match Self::new(plan, Arc::new(Monotonic)) {
-            Ok(camera) if camera.why.is_empty() => None,
-            Ok(mut camera) => Some(std::mem::take(&mut camera.why)),
-            Err(e) => Some(e.to_string()),
-        }
+        let shot = camera.connect(CONNECT + CONNECT);
+        Ok((camera, shot))
     }
 
     /// Gets on with connecting for `patience`.
     fn connect(&mut self, patience: Duration) -> Shot {
         let now = self.clock.now();
         if matches!(self.link, Link::Down) {
-            if !self.retry.is_due(now) || !self.refused.is_due(now) {
-                return Shot::Lost(self.why.clone());
+            if let Some(lost) = self.gone.pause(now).or_else(|| self.refused.pause(now)) {
+                return lost;
             }
             let (url, login) = (self.plan.url.clone(), self.plan.login.clone());
             let way = self.plan.way;
@@ -234,18 +234,11 @@ impl RtspCamera {
     fn lose(&mut self, fault: Fault) -> Shot {
         self.hang_up();
         let now = self.clock.now();
-        let why = match fault {
-            Fault::Gone(why) => {
-                self.retry.failed(now);
-                why
-            }
-            Fault::Refused(why) => {
-                self.refused.failed(now);
-                why
-            }
+        let (loss, why) = match fault {
+            Fault::Gone(why) => (&mut self.gone, why),
+            Fault::Refused(why) => (&mut self.refused, why),
         };
-        self.why = format!("{}: {why}", self.plan.url);
-        Shot::Lost(self.why.clone())
+        loss.begins(now, format!("{}: {why}", self.plan.url))
     }
 
     fn hang_up(&mut self) {
@@ -259,8 +252,8 @@ impl RtspCamera {
         frame.index = self.frames;
         self.frames += 1;
         self.last = frame.time;
-        self.retry.succeeded();
-        self.refused.succeeded();
+        self.gone.ends();
+        self.refused.ends();
         Shot::Frame
     }
 }
@@ -317,19 +310,19 @@ impl Camera for RtspCamera {
             };
             let decoded = live.decode(&coded, now, frame);
             let lost = live.decoder.as_mut().map_or(0, Decode::take_lost);
-            self.missed += lost;
+            self.missed.damaged += lost;
             match decoded {
                 Decoded::Picture(time) => {
                     live.last_picture = now;
                     return self.took(time, frame);
                 }
                 Decoded::Later => {}
-                Decoded::Damaged => self.missed += 1,
+                Decoded::Damaged => self.missed.damaged += 1,
             }
         }
     }
 
-    fn take_missed(&mut self) -> u64 {
+    fn take_missed(&mut self) -> Missed {
         std::mem::take(&mut self.missed)
     }
 }

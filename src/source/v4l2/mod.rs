@@ -20,7 +20,7 @@ use linuxvideo::{BufType, Device, Fract};
 pub use list::{CameraInfo, cameras};
 
 use self::stream::{Filled, Stream};
-use super::camera::{Camera, Loss, STALL, Shot};
+use super::camera::{Camera, Loss, Missed, STALL, Shot};
 use super::mjpeg::MjpegDecoder;
 use crate::clock::Clock;
 use crate::frame::{Frame, PixelFormat};
@@ -60,7 +60,7 @@ pub struct V4l2Camera {
     open: Option<Open>,
     loss: Loss,
     frames: u64,
-    missed: u64,
+    missed: Missed,
     last: Timestamp,
 }
 
@@ -86,7 +86,7 @@ impl V4l2Camera {
             open: None,
             loss: Loss::default(),
             frames: 0,
-            missed: 0,
+            missed: Missed::default(),
             last: Timestamp::ZERO,
         };
         // So that its size is known before the detector is made; a failure is told by the first shot.
@@ -225,11 +225,11 @@ impl Camera for V4l2Camera {
         if let Some(before) = open.sequence.replace(filled.sequence) {
             let gap = filled.sequence.wrapping_sub(before).wrapping_sub(1);
             // A driver that starts its count over has not lost a thousand pictures.
-            self.missed += if gap < 1000 { u64::from(gap) } else { 0 };
+            self.missed.left_out += if gap < 1000 { u64::from(gap) } else { 0 };
         }
         let arrived = self.clock.now();
         if !Self::take(open, &filled, frame) {
-            self.missed += 1;
+            self.missed.damaged += 1;
             return self.late();
         }
         open.last_frame = arrived;
@@ -248,7 +248,7 @@ impl Camera for V4l2Camera {
         Shot::Frame
     }
 
-    fn take_missed(&mut self) -> u64 {
+    fn take_missed(&mut self) -> Missed {
         std::mem::take(&mut self.missed)
     }
 }
