@@ -176,6 +176,10 @@ fn a_slip_in_a_prompt_file_is_named() {
             "[classes.stop]\nS = [\"a {colour} octagon\"]",
             "there is no look `colour`",
         ),
+        (
+            "[looks]\ntowns = \"white board\"",
+            "look `towns` is not in WORLD.toml",
+        ),
         ("[rules]\nsource = \"law\"", "rules: missing field"),
     ] {
         let file = folder.path().join("NO.toml");
