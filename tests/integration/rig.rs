@@ -138,6 +138,7 @@ fn longest_pause_s(share: &Path) -> f64 {
 }
 
 #[test]
+#[ignore = "in a virtual machine: make test-rig"]
 fn rig_camera_bus_and_clock_come_and_go() {
     let share = share(&[
         (root().join("target/release/tsedge"), "tsedge"),
@@ -227,6 +228,7 @@ fn rig_camera_bus_and_clock_come_and_go() {
 }
 
 #[test]
+#[ignore = "in a virtual machine: make test-rig"]
 fn rig_service_starts_restarts_and_stops() {
     let mut files = packages();
     files.push((root().join("systemd/realtime.conf"), "realtime.conf"));
@@ -282,6 +284,7 @@ fn rig_service_starts_restarts_and_stops() {
 }
 
 #[test]
+#[ignore = "in a virtual machine: make test-rig"]
 fn rig_package_is_installed_upgraded_under_a_running_unit_removed_and_purged() {
     let scratch = tempfile::tempdir().unwrap();
     let (tree, next) = (

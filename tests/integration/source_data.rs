@@ -1,4 +1,4 @@
-//! Real dashcam recordings under `$TSEDGE_DATA`: feature `data-tests`.
+//! Real dashcam recordings under `$TSEDGE_DATA`.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,7 @@ fn recording(name: &str) -> PathBuf {
 }
 
 #[test]
+#[ignore = "on recordings: make test-data"]
 fn data_recordings_give_the_frames_ffprobe_counts() {
     let cases = [
         ("eu_hu_sh7.mp4", 49, 1.6),

@@ -19,7 +19,6 @@ pub fn root() -> &'static Path {
 }
 
 /// The data folder of the tests on real clips.
-#[cfg(feature = "data-tests")]
 pub fn data() -> PathBuf {
     let folder = std::env::var_os("TSEDGE_DATA").map(PathBuf::from);
     folder.expect("TSEDGE_DATA must name the data folder (crops, frames, video, gps)")

@@ -81,6 +81,7 @@ fn until(live: &mut Live, wanted: impl Fn(&Told) -> bool) -> Vec<Told> {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_gpsd_gives_fixes_goes_away_and_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let (port, way) = (free_port(), track(-100, 100));
@@ -118,6 +119,7 @@ fn system_gpsd_gives_fixes_goes_away_and_comes_back() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_gpsd_a_running_unit_swaps_its_pack_at_the_border() {
     let folder = tempfile::tempdir().unwrap();
     let (port, events) = (free_port(), folder.path().join("events.jsonl"));

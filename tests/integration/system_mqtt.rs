@@ -170,6 +170,7 @@ fn event(frame: u64) -> Event {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mqtt_every_kind_is_told_and_the_end_too() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let _broker = Broker::start(folder.path(), port, "allow_anonymous true");
@@ -200,6 +201,7 @@ fn system_mqtt_every_kind_is_told_and_the_end_too() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mqtt_a_unit_that_is_killed_is_told_as_offline() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let _broker = Broker::start(folder.path(), port, "allow_anonymous true");
@@ -216,6 +218,7 @@ fn system_mqtt_a_unit_that_is_killed_is_told_as_offline() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mqtt_a_broker_that_is_killed_gets_the_newest_when_it_is_back() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut broker = Broker::start(folder.path(), port, "allow_anonymous true");
@@ -292,6 +295,7 @@ fn certificates(folder: &Path) {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_mqtt_over_tls_with_a_password() {
     let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
     let folder = dir.path();

@@ -493,6 +493,7 @@ fn follows_the_schema(port: u16) {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is_without() {
     let (folder, port, count) = (tempfile::tempdir().unwrap(), free_port(), units_wanted());
     // It keeps nothing over its death.
@@ -658,6 +659,7 @@ fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn system_rollout_a_running_unit_reads_by_the_pack_that_came() {
     let (dir, port, signer) = (tempfile::tempdir().unwrap(), free_port(), Signer::new());
     let _broker = Broker::start(dir.path(), port, "allow_anonymous true");

@@ -89,6 +89,7 @@ fn words(mut camera: RtspCamera) -> String {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn pictures_are_those_of_the_recording_and_stamped_by_when_they_were_taken() {
     let file = drive("test_de_fr").video;
     let mut recording = source::open(&file, &OpenOptions::default()).unwrap();
@@ -123,6 +124,7 @@ fn pictures_are_those_of_the_recording_and_stamped_by_when_they_were_taken() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn pictures_come_by_udp_where_the_camera_sends_no_other_way() {
     let file = drive("test_de_fr").video;
     let mut recording = source::open(&file, &OpenOptions::default()).unwrap();
@@ -142,6 +144,7 @@ fn pictures_come_by_udp_where_the_camera_sends_no_other_way() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn pictures_that_are_sent_out_of_order_are_shown_in_order() {
     let file = root().join("tests/fixtures/video/high_b_frames.mp4");
     let mut recording = source::open(&file, &OpenOptions::default()).unwrap();
@@ -160,6 +163,7 @@ fn pictures_that_are_sent_out_of_order_are_shown_in_order() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn a_camera_that_stands_still_is_given_up_and_found_again() {
     let file = drive("test_de_fr").video;
     let port = free_port();
@@ -190,6 +194,7 @@ fn a_camera_that_stands_still_is_given_up_and_found_again() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn what_must_be_set_otherwise_is_told() {
     let file = drive("test_de_fr").video;
     let port = free_port();
@@ -229,6 +234,7 @@ fn what_must_be_set_otherwise_is_told() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn one_that_does_not_answer_is_given_up_and_said() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let lost = words(camera(silent.local_addr().unwrap().port(), "front", None));
@@ -241,6 +247,7 @@ fn one_that_does_not_answer_is_given_up_and_said() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn a_server_killed_is_told_and_found_again_by_the_running_unit() {
     let file = drive("test_de_fr").video;
     let port = free_port();
@@ -292,6 +299,7 @@ fn a_server_killed_is_told_and_found_again_by_the_running_unit() {
 }
 
 #[test]
+#[ignore = "against real counterparts: make test-system"]
 fn one_of_two_cameras_lost_degrades_just_that_one() {
     let file = drive("test_de_fr").video;
     let (front_port, left_port) = (free_port(), free_port());
