@@ -348,23 +348,22 @@ class Memory:
                 self.group.rmdir()
         sys.exit("no control group for memory: this needs root and the kernel's memory controller")
 
-    def exhaust(self) -> None:
-        """Leaves 4 MiB, and has them and more taken by a process that the kernel must spare."""
+    def exhaust(self, victim: int) -> None:
+        """Leaves 4 MiB, and has more taken by a process that the kernel spares for the victim."""
         self.limit.write_text(str(int(self.usage.read_text()) + (4 << 20)))
-
-        def join() -> None:
-            (self.group / "cgroup.procs").write_text(str(os.getpid()))
-            pathlib.Path("/proc/self/oom_score_adj").write_text("-1000")
-
-        taker = [sys.executable, "-c", "bytearray(32 << 20)"]
-        subprocess.run(taker, preexec_fn=join, check=True)
+        pathlib.Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
+        taker = (
+            "import os, sys; open(sys.argv[1], 'w').write(str(os.getpid())); bytearray(32 << 20)"
+        )
+        members = self.group / "cgroup.procs"
+        # It may be ended too, while the other one is still going.
+        subprocess.run([sys.executable, "-c", taker, members], check=False)
         self.limit.write_text(self.unlimited)
 
 
 def restarts(args: argparse.Namespace) -> None:
     """The unit ends, and is started again."""
     memory = Memory()
-    atexit.register(lambda: memory.group.rmdir())
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--repeat", "--region", "DE", "--threads", "1", "--replay", args.recording]
         unit, began = Unit(folder, "", arguments, memory.group), time.monotonic()
@@ -387,7 +386,7 @@ def restarts(args: argparse.Namespace) -> None:
 
         for name, damage in (
             ("killed", killed),
-            ("out of memory", memory.exhaust),
+            ("out of memory", lambda: memory.exhaust(unit.process.pid)),
             ("recognition hangs", lambda: hang("ts-recognise")),
             ("capture hangs", lambda: hang("ts-capture")),
         ):
@@ -402,6 +401,7 @@ def restarts(args: argparse.Namespace) -> None:
                 time.sleep(0.5)
             row.print()
         unit.stop()
+        memory.group.rmdir()
 
 
 def main() -> None:

@@ -159,7 +159,7 @@ fn rig_camera_bus_and_clock_come_and_go() {
     assert!(made.unwrap().success());
     let rounds = rounds(3);
     let script = ["bash", "live.sh", &rounds.to_string()];
-    let said = in_machine(share.path(), &script, 120 + 60 * rounds as u32);
+    let said = in_machine(share.path(), &script, 150 + 80 * rounds as u32);
     let share = share.path();
     assert!(lines(share, "cameras.txt")[0].starts_with("/dev/video0  vivid"));
     let health = health(share);

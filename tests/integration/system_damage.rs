@@ -96,7 +96,7 @@ fn pass(camera: &TcpStream, mut unit: &TcpStream, fault: &AtomicU8) -> io::Resul
             match fault.load(Ordering::SeqCst) {
                 CUTS => packet.truncate(packet.len() / 2),
                 NOISE => packet[50..].fill(0xa5),
-                LOSES if passed % 10 == 0 => continue,
+                LOSES if passed.is_multiple_of(10) => continue,
                 _ => {}
             }
             let length = u16::try_from(packet.len()).unwrap();
