@@ -20,7 +20,7 @@ WEIGHT_OF = {PHOTO: 0.6, FRAME_SIGN: 0.05, DRAWING: 0.05, EMPTY: 0.3}
 WEIGHT_ANYWHERE = {PHOTO: 0.5, FRAME_SIGN: 0.05, DRAWING: 0.15, EMPTY: 0.3}
 VIEWS = 3
 FEW_PHOTOS = 60
-WRONG_NAME_SHARE = 0.012  # of the names given, this share may be wrong: hard pictures, world-wide
+WRONG_NAME_SHARE = 0.006  # of the names given, this share may be wrong: hard pictures, world-wide
 LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
 DRAWN_ONLY_MIN_PROBABILITY = 0.9  # for classes that no photo of the training set shows
 
