@@ -9,7 +9,7 @@ use tiny_skia::Pixmap;
 use super::noise::Random;
 use crate::draw::sign::{NationalStyle, class_of, classes, draw_sign, extras};
 
-/// Side of a single picture, and of the sign within it.
+/// Longer side of a single picture, and of the sign within it.
 const CROP_PX: u32 = 96;
 const SIGN_PX: u32 = 80;
 const COLUMNS: u32 = 14;
@@ -21,7 +21,9 @@ pub fn write_sheet(path: &Path) -> anyhow::Result<()> {
     let mut sheet = RgbImage::new(COLUMNS * CROP_PX, rows * CROP_PX);
     for (index, crop) in crops.iter().enumerate() {
         let (column, row) = (index as u32 % COLUMNS, index as u32 / COLUMNS);
-        let (x, y) = (i64::from(column * CROP_PX), i64::from(row * CROP_PX));
+        let (width, height) = crop.picture.dimensions();
+        let x = i64::from(column * CROP_PX + (CROP_PX - width) / 2);
+        let y = i64::from(row * CROP_PX + (CROP_PX - height) / 2);
         image::imageops::replace(&mut sheet, &crop.picture, x, y);
     }
     sheet
@@ -75,12 +77,14 @@ fn crops(seed: u64) -> Vec<Crop> {
     crops
 }
 
-/// Puts a sign in the middle of a plain, slightly uneven ground of a random colour.
+/// Puts a sign in the middle of a plain, slightly uneven ground of a random colour, with a margin in proportion
+/// to its sides: a detector's box fits a wide board as closely as a disc.
 fn on_ground(sign: &Pixmap, random: &mut Random) -> RgbImage {
     let ground = [(); 3].map(|()| 60.0 + 120.0 * random.unit());
-    let (left, top) = ((CROP_PX - sign.width()) / 2, (CROP_PX - sign.height()) / 2);
-    RgbImage::from_fn(CROP_PX, CROP_PX, |x, y| {
-        let shade = 1.0 + 0.1 * (y as f32 / CROP_PX as f32 - 0.5) + 0.04 * (random.unit() - 0.5);
+    let [width, height] = [sign.width(), sign.height()].map(|side| side * CROP_PX / SIGN_PX);
+    let (left, top) = ((width - sign.width()) / 2, (height - sign.height()) / 2);
+    RgbImage::from_fn(width, height, |x, y| {
+        let shade = 1.0 + 0.1 * (y as f32 / height as f32 - 0.5) + 0.04 * (random.unit() - 0.5);
         let sign_pixel = x
             .checked_sub(left)
             .zip(y.checked_sub(top))
