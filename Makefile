@@ -189,7 +189,8 @@ bench-endurance: build ## An hour of live operation: memory, descriptors, regula
 .PHONY: bench-faults
 bench-faults: build ## What goes wrong, each 20 times, here and in a virtual machine: CLIP=file.mp4 ROUNDS=20 (root)
 	bench/live/faults.py $(or $(CLIP),demo/drive.mp4) --rounds $(or $(ROUNDS),20)
-	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(OUTSIDE) --nocapture --test-threads 1 live_damage system_damage live_blocked::memory live_blocked::frames_go_on_while_all
+	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(CARGO) test --locked --test integration -- --include-ignored --nocapture --test-threads 1 \
+		live_damage system_damage live_blocked::memory live_blocked::frames_go_on_while_all
 	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(MAKE) test-rig RIG="rig_camera rig_service"
 
 .PHONY: bench-peer

@@ -13,11 +13,11 @@ pub const TOTAL: f64 = 0.9;
 /// Least share on each type of road (the same).
 pub const ROAD: f64 = 0.8;
 /// The limit of a sign is known at the latest so long after the sign is passed (points 3.4.2.2.1 and 3.4.2.3.1).
-pub const IN_TIME_S: f64 = 2.0;
+const IN_TIME_S: f64 = 2.0;
 /// Below this speed a distance counts instead (the same).
-pub const SLOW_MPS: f64 = 20.0 / 3.6;
+const SLOW_MPS: f64 = 20.0 / 3.6;
 /// This distance.
-pub const IN_TIME_M: f64 = 10.0;
+const IN_TIME_M: f64 = 10.0;
 /// Length of a test drive (point 4.3.1.5).
 const LENGTH_KM: f64 = 400.0;
 /// A shorter one will do that has at least this length and whose share was steady at its end (the same).

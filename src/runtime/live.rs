@@ -346,7 +346,7 @@ impl Damage {
         if more > 0 {
             self.pictures += more;
             self.last = Some(now);
-            let begins = self.pictures > 1 && !std::mem::replace(&mut self.told, self.pictures > 1);
+            let begins = self.pictures > 1 && !std::mem::replace(&mut self.told, true);
             return begins.then(|| (true, "pictures come damaged".to_owned()));
         }
         if now.seconds_since(self.last?) < DAMAGE_S {
