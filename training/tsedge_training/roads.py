@@ -97,7 +97,7 @@ def end_of_town(rng):
 
 def motorway(rng):
     """Two lanes under a bridge, on blue or green."""
-    width, height, body = _panel(rng)
+    width, height, ground, body = _panel(rng)
     middle, low, high = width / 2, height * rng.uniform(0.84, 0.94), height * rng.uniform(0.1, 0.18)
     bridge = height * rng.uniform(0.36, 0.46)
     thick = height * rng.uniform(0.07, 0.12)
@@ -106,7 +106,6 @@ def motorway(rng):
         inner, outer = middle + side * gap, middle + side * far
         foot, toe = middle + side * (gap * 2.2), middle + side * near
         body += f'<path d="M{inner},{high} H{outer} L{toe},{low} H{foot} Z" fill="white"/>'
-    ground = body.split('fill="')[1].split('"')[0]
     reach = width * rng.uniform(0.36, 0.44)
     body += (
         f'<path d="M{middle - reach},{bridge + thick} V{bridge} H{middle + reach} '
@@ -120,9 +119,8 @@ def motorway(rng):
 
 def expressway(rng):
     """A car seen from the front, on blue or green."""
-    width, height, body = _panel(rng)
+    width, height, ground, body = _panel(rng)
     unit = min(width, height) / 100 * rng.uniform(0.8, 1.05)
-    ground = body.split('fill="')[1].split('"')[0]
     roof = rng.uniform(16, 24)
     return _svg(
         f'{body}<g transform="translate({width / 2} {height / 2}) scale({unit})">'
@@ -200,4 +198,4 @@ def _panel(rng):
             f'<rect x="3" y="3" width="94" height="{height - 6}" rx="5" fill="none" stroke="white" '
             'stroke-width="2.5"/>'
         )
-    return width, height, body
+    return width, height, ground, body

@@ -11,11 +11,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from safetensors import safe_open
 from torch import nn
 
-from . import packs
-from .data import WORLD
+from . import shipped_files
 from .net import Encoder, Residual, TextHead
 from .text import Whitening, embed
 
@@ -84,13 +82,12 @@ def _filled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel, shift, x) -> t
 @torch.no_grad()
 def text(head: TextHead, sentences: list[str], fitted: Whitening, models: Path) -> Whitening:
     """Makes `head` give the rows that text_head.safetensors gives, in the whitening returned."""
-    with safe_open(models / "text_head.safetensors", "numpy") as stored:
-        mean, matrix = stored.get_tensor("mean"), stored.get_tensor("matrix")
+    mean, matrix = shipped_files.text_head(models)
     whitening = replace(fitted, mean=mean)
     projection = np.linalg.solve(whitening.matrix.astype(np.float64), matrix)
     head.project.weight.copy_(torch.from_numpy(projection.T))
     head.sentences.copy_(torch.from_numpy(whitening(embed(sentences))))
-    free = packs.read(models / "packs" / f"{WORLD}.safetensors").image
+    free = shipped_files.prototypes(models)
     if len(free) == len(head.prototypes):
         head.prototypes.copy_(torch.from_numpy(free))
     return whitening
