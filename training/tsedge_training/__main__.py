@@ -21,10 +21,12 @@ from . import (
     golden,
     lookalikes,
     packs,
+    portable,
     protocols,
     rendered,
     runs,
     shipped_files,
+    text,
     text_export,
     tower,
     train,
@@ -53,6 +55,16 @@ def main() -> None:
     args.add_argument("--images", type=int, help="pictures to see, instead of the recipe's number")
     args.add_argument("--minutes", type=float, help="end earlier, by the clock")
     args.add_argument("--learning-rate", type=float, help="instead of the recipe's")
+    args.add_argument("--portable", type=Path, help="what `portable` wrote, instead of the data")
+    args.add_argument("--device", default="cpu")
+    args.add_argument("--workers", type=int, default=0, help="processes that make views")
+    args = commands.add_parser("portable", help="put all that `train` reads into one folder")
+    args.add_argument("--recipe", choices=RECIPES, required=True)
+    args.add_argument("--rendered", type=Path, help="folder of `tsedge simulate --crops`")
+    args.add_argument("--own", action="store_true", help="our own drawings alone, no other source")
+    args.add_argument("--out", type=Path, required=True)
+    args = commands.add_parser("measure", help="judge a run on test crops (after --portable)")
+    args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args = commands.add_parser("blend", help="weights between a run and its shipped start")
     args.add_argument("--run", type=Path, required=True, help="a run of `train --warm`")
     args.add_argument("--shipped", type=Path, required=True, help="the folder it started from")
@@ -83,15 +95,13 @@ def main() -> None:
             learning_rate=chosen.learning_rate or recipe.learning_rate,
         )
         run_training(
-            recipe,
-            chosen.out,
-            chosen.start,
-            chosen.rendered,
-            chosen.leave_out,
-            chosen.minutes,
-            chosen.own,
-            chosen.warm,
-        )
+            recipe, chosen.out, chosen.start, chosen.rendered, chosen.leave_out, chosen.minutes,
+            chosen.own, chosen.warm, chosen.portable, chosen.device, chosen.workers,
+        )  # fmt: skip
+    elif chosen.command == "portable":
+        write_portable(RECIPES[chosen.recipe], chosen.rendered, chosen.own, chosen.out)
+    elif chosen.command == "measure":
+        measure(chosen.run)
     elif chosen.command == "blend":
         run_blend(chosen.run, chosen.shipped, chosen.share, chosen.out)
     elif chosen.command == "export":
@@ -116,14 +126,9 @@ def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
     )
 
 
-def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | None,
-                 left_out: list[str] = (), minutes: float | None = None,
-                 own: bool = False, shipped: Path | None = None) -> None:  # fmt: skip
-    root, prompts = data_root(), catalogue.load()
-    out.mkdir(parents=True, exist_ok=True)
-    more = {"started_from": runs.read(start) if start else None}
-    if shipped:
-        more["started_from_encoder_sha256"] = cards.sha256(shipped / "encoder.onnx")
+def training_pictures(recipe: Recipe, prompts: catalogue.Catalogue, drawn: Path | None,
+                      own: bool = False) -> tuple[bank.Bank, dict]:  # fmt: skip
+    """What an encoder learns from, and what run.json says of it."""
     if own:
         numbers = (recipe.drawings_per_class, recipe.empty_pictures, recipe.seed)
         pictures = bank.own(prompts, *numbers)
@@ -131,22 +136,55 @@ def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | No
         pictures = load_bank(recipe, prompts)
     rng = np.random.default_rng(recipe.seed)
     pictures = lookalikes.added_to(pictures, LOOKALIKES, rng)
-    pictures = bank.without(pictures, left_out)
-    more |= {"left_out": list(left_out), "minutes": minutes, "own": own}
+    record = {"own": own, "manifest_sha256": data.manifest_sha256(data_root())}
     if drawn:
         pictures = bank.with_rendered(pictures, drawn, set(prompts.keys()))
-        more["rendered"] = rendered.fingerprint(drawn)
+        record["rendered"] = rendered.fingerprint(drawn)
+    return pictures.take(~pictures.held_out), record
+
+
+def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | None,
+                 left_out: list[str] = (), minutes: float | None = None, own: bool = False,
+                 shipped: Path | None = None, ready: Path | None = None, device: str = "cpu",
+                 workers: int = 0) -> None:  # fmt: skip
+    """`ready` is a folder of `write_portable`: then nothing is judged, for there are no data."""
+    prompts, embed = catalogue.load(), text.embed
+    out.mkdir(parents=True, exist_ok=True)
+    if ready:
+        pictures, embed, record = portable.read(ready)
+    else:
+        pictures, record = training_pictures(recipe, prompts, drawn, own)
+    record |= {"left_out": list(left_out), "minutes": minutes}
+    record["started_from"] = runs.read(start) if start else None
+    if shipped:
+        record["started_from_encoder_sha256"] = cards.sha256(shipped / "encoder.onnx")
     model = train.train(
-        recipe, prompts, pictures.take(~pictures.held_out),
+        recipe, prompts, bank.without(pictures, left_out),
         log=lambda line: print(line, flush=True), start=start and start / "model.pt",
         checkpoint=out / "checkpoint.pt", minutes=minutes, shipped=shipped,
+        device=device, workers=workers, embed=embed,
     )  # fmt: skip
     train.save(model, out / "model.pt")
-    more["pictures_seen"] = model.pictures_seen
-    model = train.load(recipe, prompts, out / "model.pt")
-    runs.write(out, recipe, prompts, root, more)
-    regions = left_out or protocols.MACRO_REGIONS
-    runs.add_metrics(out, protocols.report(model, recipe.size_px, prompts, root, regions))
+    record["pictures_seen"] = model.pictures_seen
+    runs.write(out, recipe, prompts, device, record)
+    if not ready:
+        measure(out)
+
+
+def write_portable(recipe: Recipe, drawn: Path | None, own: bool, out: Path) -> None:
+    prompts = catalogue.load()
+    pictures, record = training_pictures(recipe, prompts, drawn, own)
+    portable.write(out, pictures, prompts, recipe, record | {"commit": runs.commit()})
+
+
+def measure(run: Path) -> None:
+    """Top-1 of the regions that were left out, else of all that the macro figure counts."""
+    prompts, record = catalogue.load(), runs.read(run)
+    recipe = runs.recipe(run)
+    model = train.load(recipe, prompts, run / "model.pt")
+    regions = record["left_out"] or protocols.MACRO_REGIONS
+    found = protocols.report(model, recipe.size_px, prompts, data_root(), regions)
+    runs.add_metrics(run, found)
 
 
 def run_blend(run: Path, shipped: Path, share: float, out: Path) -> None:

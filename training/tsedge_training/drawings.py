@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-import cairosvg
 import cv2
 import numpy as np
 from PIL import Image
@@ -28,6 +27,8 @@ class Drawing:
 
 def render(svg: str | Path, longest_px: int = 160) -> np.ndarray:
     """SVG (text or file) -> RGBA, cut to what is drawn."""
+    import cairosvg  # where pictures come ready made, as by portable.py, it need not be there
+
     source = {"url": str(svg)} if isinstance(svg, Path) else {"bytestring": svg.encode()}
     png = cairosvg.svg2png(**source, output_width=longest_px)
     image = Image.open(io.BytesIO(png)).convert("RGBA")

@@ -84,6 +84,6 @@ def class_scores(cosines: torch.Tensor, rows: torch.Tensor, active: torch.Tensor
 
 def drop_rows(active: torch.Tensor, rows: torch.Tensor, count: int, share: float) -> torch.Tensor:
     """Switches off a random share of the rows, so that every sentence learns to speak alone."""
-    kept = torch.rand(count) >= share
+    kept = torch.rand(count, device=rows.device) >= share
     thinned = active & kept[rows]
     return torch.where(thinned.any(-1, keepdim=True), thinned, active)

@@ -1,6 +1,6 @@
 """Named, complete recipes of a run. `python -m tsedge_training train --recipe NAME --out DIR`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,18 @@ EDGE_48 = Recipe(
     prototypes=24,
 )
 
+# The same for a GPU, and a larger net that needs one: 3.3 times the arithmetic.
+EDGE_48_LONG = replace(
+    EDGE_48, name="edge-48-long", images=6_000_000, batch=384, learning_rate=3e-3
+)
+EDGE_56 = replace(
+    EDGE_48_LONG, name="edge-56", size_px=56, channels=(40, 80, 160, 256), blocks=(2, 2)
+)
+
 # The same path in under two minutes, for tests: far better than chance, far worse than edge-48.
 DEBUG = Recipe(
     name="debug",
-    images=24_000,
+    images=32_000,
     batch=64,
     learning_rate=3e-3,
     size_px=48,
@@ -51,4 +59,4 @@ DEBUG = Recipe(
     prototypes=8,
 )
 
-RECIPES = {r.name: r for r in (EDGE_48, DEBUG)}
+RECIPES = {r.name: r for r in (EDGE_48, EDGE_48_LONG, EDGE_56, DEBUG)}

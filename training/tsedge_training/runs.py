@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from . import data
 from .catalogue import Catalogue
 from .paths import REPOSITORY
 from .recipes import Recipe
@@ -18,20 +17,30 @@ from .recipes import Recipe
 FILE = "run.json"
 
 
-def write(out: Path, recipe: Recipe, catalogue: Catalogue, root: Path, more: dict) -> None:
+def write(out: Path, recipe: Recipe, catalogue: Catalogue, device: str, more: dict) -> None:
+    """`more` must name the data by manifest_sha256."""
     requirements = REPOSITORY / "training" / "requirements.txt"
     record = {
         "recipe": asdict(recipe),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": commit(),
         "uncommitted_changes": bool(_git("status", "--porcelain", "training", "models/prompts")),
-        "manifest_sha256": data.manifest_sha256(root),
         "prompts_sha256": catalogue.sha256,
         "requirements_sha256": hashlib.sha256(requirements.read_bytes()).hexdigest(),
         "seed": recipe.seed,
-        "device": f"cpu, {recipe.threads} thread, {platform.machine()}, torch {torch.__version__}",
+        "device": f"{_device(device, recipe)}, torch {torch.__version__}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     } | more
     _save(out, record)
+
+
+def commit() -> str:
+    return _git("rev-parse", "HEAD")
+
+
+def _device(device: str, recipe: Recipe) -> str:
+    if device == "cpu":
+        return f"cpu, {recipe.threads} thread, {platform.machine()}"
+    return torch.cuda.get_device_name(device)
 
 
 def add_metrics(out: Path, metrics: dict) -> None:

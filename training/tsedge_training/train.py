@@ -6,6 +6,7 @@ is matched at random against the pack of its own region or that of the world.
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import mirror, paraphrases, text, warm
+from . import paraphrases, text, views, warm
 from .augment import augment
 from .bank import DRAWING, EMPTY, FRAME_SIGN, PHOTO, RENDERED, WORD_SIGN, Bank
 from .catalogue import Catalogue
@@ -50,12 +51,18 @@ class Model:
     pictures_seen: int = 0
 
 
+Embed = Callable[[list[str]], np.ndarray]  # as text.embed
+
+
 def new_model(
-    recipe: Recipe, catalogue: Catalogue, whitening: text.Whitening | None = None
+    recipe: Recipe,
+    catalogue: Catalogue,
+    whitening: text.Whitening | None = None,
+    embed: Embed = text.embed,
 ) -> Model:
     torch.manual_seed(recipe.seed)
     table = row_table(catalogue, recipe.prototypes)
-    raw = text.embed(table.sentences)
+    raw = embed(table.sentences)
     whitening = whitening or text.Whitening.fit(raw)
     head = TextHead(torch.from_numpy(whitening(raw)), recipe.dim, 2 * recipe.prototypes)
     return Model(Encoder(recipe.dim, recipe.channels, recipe.blocks), head, table, whitening)
@@ -86,14 +93,20 @@ def sampling_weights(bank: Bank) -> np.ndarray:
     return weights / weights.sum()
 
 
-def choose_packs(labels, regions, present, allowed, spread, rng) -> np.ndarray:
-    """The pack each picture is matched against: its region's, any by `spread` if it has none."""
-    world = len(REGIONS)
-    packs = np.where(rng.random(len(labels)) < 0.5, world, regions)
-    anywhere = np.flatnonzero(packs < 0)
-    packs[anywhere] = rng.choice(world, len(anywhere), p=spread)
-    known = (present[packs] & allowed[labels]).any(-1)
-    return np.where(known, packs, world)
+class PackChoice:
+    """Which pack a picture is matched against."""
+
+    def __init__(self, table: RowTable, allowed: torch.Tensor):
+        self.present, self.spread = table.present(), spread_of_looks(table)
+        self.fits = (self.present[:, None] & allowed[None]).any(-1).numpy()  # [R + 1, labels]
+
+    def __call__(self, labels: np.ndarray, regions: np.ndarray, rng: np.random.Generator):
+        """The world's or its region's, any by `spread` if it has none; the world's if none fits."""
+        world = len(REGIONS)
+        packs = np.where(rng.random(len(labels)) < 0.5, world, regions)
+        anywhere = np.flatnonzero(packs < 0)
+        packs[anywhere] = rng.choice(world, len(anywhere), p=self.spread)
+        return np.where(self.fits[packs, labels], packs, world)
 
 
 def loss_of(scores, allowed, present) -> torch.Tensor:
@@ -106,34 +119,36 @@ def loss_of(scores, allowed, present) -> torch.Tensor:
 
 def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Path | None = None,
           checkpoint: Path | None = None, minutes: float | None = None,
-          shipped: Path | None = None) -> Model:  # fmt: skip
+          shipped: Path | None = None, device: str = "cpu", workers: int = 0,
+          embed: Embed = text.embed) -> Model:  # fmt: skip
     """`start` names an earlier model of the same recipe to go on from.
 
     `shipped` names a folder of models to start from instead.
     `minutes` ends the run early: the learning rate falls by the clock where that is ahead.
+    `workers` processes make the views. The model comes back on the CPU.
     """
     torch.set_num_threads(recipe.threads)
     rng = np.random.default_rng(recipe.seed)
     wordy = paraphrases.extended(catalogue, recipe.seed)
-    model = load(recipe, wordy, start) if start else new_model(recipe, wordy)
+    model = load(recipe, wordy, start) if start else new_model(recipe, wordy, embed=embed)
     if shipped:
         start_from_shipped(model, recipe, bank, shipped, rng)
     model.encoder.train()
-    table = model.table
-    numbers, allowed = label_sets(table)
-    labels = np.array([numbers[k] for k in bank.keys])
-    partner = mirror.partners(list(numbers))
-    uncaptioned = bank.caption == ""
-    captions = Captions.of(bank, model.whitening)
-    present, spread = table.present(), spread_of_looks(table)
-    weights = sampling_weights(bank)
-    both = nn.ModuleList([model.encoder, model.head])
+    numbers, allowed = label_sets(model.table)
+    captions = Captions.of(bank, model.whitening, embed, device)
+    packs = PackChoice(model.table, allowed)
+    stream = views.batches(views.Views(bank, numbers, sampling_weights(bank), recipe), workers)
+    both = nn.ModuleList([model.encoder, model.head]).to(device)
     both.to(memory_format=torch.channels_last)
     average = copy.deepcopy(both)
     optimiser = torch.optim.AdamW(both.parameters(), recipe.learning_rate, weight_decay=0.02)
+    rows, active, present = (
+        part.to(device) for part in (model.table.rows, model.table.active, packs.present)
+    )
+    allowed = allowed.to(device)
     steps = recipe.images // recipe.batch
-    started, total = time.monotonic(), 0.0
-    for step in range(steps):
+    started, total = time.monotonic(), torch.zeros((), device=device)
+    for step, batch in zip(range(steps), stream, strict=False):
         done = step / steps
         if minutes:
             done = max(done, (time.monotonic() - started) / (60 * minutes))
@@ -142,39 +157,35 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
         rate = min(1, (step + 1) / 200) * (0.5 * (1 + np.cos(np.pi * done)) + 0.005)
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * rate
-        chosen = rng.choice(len(labels), recipe.batch, p=weights)
-        images, label = mirror.some(
-            bank.images[chosen], labels[chosen], partner, uncaptioned[chosen], rng
-        )
-        packs = choose_packs(
-            label, bank.region[chosen], present.numpy(), allowed.numpy(), spread, rng
-        )
-        pixels = augment(images, recipe.size_px, rng)
-        pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
-        rows = model.head.rows()
-        active = drop_rows(table.active[packs], table.rows, len(rows), rng.uniform(*ROW_DROPOUT))
-        with torch.autocast("cpu", torch.bfloat16):  # half the time, the same result
+        label = torch.from_numpy(batch.label).to(device, non_blocking=True)
+        pack = packs(batch.label, bank.region[batch.chosen], rng)
+        pack = torch.from_numpy(pack).to(device, non_blocking=True)
+        pixels = batch.pixels.to(device, non_blocking=True).float()
+        spoken = model.head.rows()
+        counting = drop_rows(active[pack], rows, len(spoken), rng.uniform(*ROW_DROPOUT))
+        with torch.autocast(pixels.device.type, torch.bfloat16):  # half the time, the same result
             embeddings = model.encoder(pixels)
-        scores = model.head.scale() * class_scores(embeddings @ rows.T, table.rows, active)
-        loss = loss_of(scores, allowed[label], present[packs])
-        loss = loss + CAPTION_WEIGHT * captions.loss(model.head, embeddings, chosen)
+        scores = model.head.scale() * class_scores(embeddings @ spoken.T, rows, counting)
+        loss = loss_of(scores, allowed[label], present[pack])
+        loss = loss + CAPTION_WEIGHT * captions.loss(model.head, embeddings, batch.chosen)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         model.pictures_seen += recipe.batch
         _follow(average, both, min(EMA_DECAY, (step + 1) / (step + 10)))
-        total += loss.item()
+        total += loss.detach()
         if (step + 1) % 100 == 0:
             seconds = time.monotonic() - started
             log(
-                f"step {step + 1}/{steps} loss {total / 100:.3f} scale {model.head.scale():.1f} "
+                f"step {step + 1}/{steps} loss {total.item() / 100:.3f} "
+                f"scale {model.head.scale().item():.1f} "
                 f"{(step + 1) * recipe.batch / seconds:.0f} pictures/s"
             )
-            total = 0.0
+            total.zero_()
         if checkpoint and (step + 1) % 2000 == 0:
-            save(Model(*average, table, model.whitening), checkpoint)
+            save(Model(*average, model.table, model.whitening), checkpoint)
     both.load_state_dict(average.state_dict())
-    both.eval()
+    both.eval().cpu()
     return model
 
 
@@ -190,9 +201,8 @@ def start_from_shipped(model, recipe, bank, folder, rng):
 def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Exponential average of weights and of the batch norms' running figures."""
     state = model.state_dict()
-    for name, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(state[name], 1 - decay)
+    followed = {k: v for k, v in average.state_dict().items() if v.is_floating_point()}
+    torch._foreach_lerp_(list(followed.values()), [state[k] for k in followed], 1 - decay)
 
 
 @dataclass
@@ -202,31 +212,34 @@ class Captions:
     Names of official drawings compete with each other, and so do prompts of signs made from words.
     """
 
-    number: np.ndarray
-    sentences: torch.Tensor
+    number: torch.Tensor
+    sentences: torch.Tensor  # on the device that trains, as `made`
     made: torch.Tensor
 
     @classmethod
-    def of(cls, bank: Bank, whitening: text.Whitening) -> "Captions":
+    def of(cls, bank: Bank, whitening: text.Whitening, embed: Embed, device: str) -> "Captions":
         found, number = np.unique(bank.caption, return_inverse=True)
         made = set(bank.caption[bank.source == WORD_SIGN])
-        sentences = whitening(text.embed(found.tolist()))
-        number = np.where(bank.caption == "", -1, number)
-        return cls(number, torch.from_numpy(sentences), torch.tensor([c in made for c in found]))
+        sentences = torch.from_numpy(whitening(embed(found.tolist())))
+        number = torch.from_numpy(np.where(bank.caption == "", -1, number))
+        made = torch.tensor([c in made for c in found])
+        return cls(number, sentences.to(device), made.to(device))
 
     def loss(self, head: TextHead, embeddings: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-        number = torch.from_numpy(self.number[chosen])
-        told = number >= 0
-        if not told.any():
+        number = self.number[torch.from_numpy(chosen)]
+        told = (number >= 0).nonzero()[:, 0]
+        if not len(told):
             return embeddings.sum() * 0
         others = torch.randint(len(self.made), (OTHER_CAPTIONS,))
-        rivals, number = torch.cat([number[told], others]).unique(return_inverse=True)
-        number = number[: told.sum()]
+        rivals, place = torch.cat([number[told], others]).unique(return_inverse=True)
+        device = embeddings.device
+        rivals, place = rivals.to(device), place[: len(told)].to(device)
         rows = nn.functional.normalize(head.project(self.sentences[rivals]), dim=-1)
-        scores = head.scale() * embeddings[told] @ rows.T
+        scores = head.scale() * embeddings[told.to(device)] @ rows.T
         made = self.made[rivals]
-        scores = scores.masked_fill(made[None] != made[number][:, None], -1e4)
-        return told.float().mean() * nn.functional.cross_entropy(scores, number)
+        scores = scores.masked_fill(made[None] != made[place][:, None], -1e4)
+        share = len(told) / len(number)
+        return share * nn.functional.cross_entropy(scores, place)
 
 
 def save(model: Model, file: Path) -> None:
