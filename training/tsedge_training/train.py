@@ -251,7 +251,7 @@ def save(model: Model, file: Path) -> None:
 
 def load(recipe: Recipe, catalogue: Catalogue, file: Path) -> Model:
     """The model with the sentences of today's catalogue."""
-    state = torch.load(file, weights_only=True)
+    state = torch.load(file, weights_only=True, map_location="cpu")
     whitening = text.Whitening(**{k: v.numpy() for k, v in state["whitening"].items()})
     model = new_model(recipe, catalogue, whitening)
     model.encoder.load_state_dict(state["encoder"])
