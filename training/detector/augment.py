@@ -4,6 +4,7 @@ Scales go mostly down: GTSDB leaves signs under 12 px (at 1024 px width) unlabel
 would show them to the net as background.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -14,7 +15,6 @@ from .scenes import no_boxes
 from .stock import Stock
 
 PAD_VALUE = 114
-MARGIN_PX = 4  # around what is cut out, for blurring
 REGION_WEIGHT = {"US": 3.0}  # its white rectangles appear in no labelled frame
 
 
@@ -28,7 +28,7 @@ class AugmentConfig:
     aim_at_hard: float = 0.2  # and around background that was taken for one, where known
     partly_labelled_share: float = 0.25  # of the crops around a sign
     paste_share: float = 0.5
-    board_share: float = 0.12  # of the pasted signs are boards of towns and roads
+    board_share: float = 0.18  # of them are boards of towns and roads, counted without stacks
     stack_share: float = 0.35  # of the pasted signs carry another one below, close to it
     distractor_share: float = 0.25
     flat_share: float = 0.03
@@ -118,23 +118,21 @@ class Augmenter:
             x0, y0 = centre - rng.uniform(0.08, 0.92, 2) * size / scale
             x0 = float(np.clip(x0, 0, max(0.0, width - size / scale)))
             y0 = float(np.clip(y0, 0, max(0.0, height - size / scale)))
+        # Whole pixels of the scene are cut out, so that scaling them fills the crop.
         stretch = np.array([scale * rng.uniform(0.93, 1.07), scale])
-        # Only what the crop shows: blurring the whole frame takes as long as all the rest.
-        left, top = (max(0, int(start) - MARGIN_PX) for start in (x0, y0))
-        right, bottom = (
-            int(start + size / side) + MARGIN_PX + 1
-            for start, side in zip((x0, y0), stretch, strict=True)
-        )
-        image = scene.image[top:bottom, left:right]
+        across, down = np.round(size / stretch).astype(int)
+        stretch = size / np.array([across, down])
+        left, top = round(x0), round(y0)
+        image = scene.image[top : top + down, left : left + across]
         if scale < 0.75:
             image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
-        start = (np.array([left, top]) - (x0, y0)) * stretch
-        move = np.array([[stretch[0], 0, start[0]], [0, stretch[1], start[1]]])
-        image = cv2.warpAffine(
-            image, move, (size, size), borderValue=(PAD_VALUE, PAD_VALUE, PAD_VALUE)
-        )
-        boxes, hidden = _clip_boxes(scene.boxes, (x0, y0), stretch, size, config.min_sign_px)
-        more, more_hidden = _clip_boxes(scene.ignore, (x0, y0), stretch, size, 0)
+        missing = down - image.shape[0], across - image.shape[1]
+        if max(missing) > 0:
+            kind, grey = cv2.BORDER_CONSTANT, (PAD_VALUE, PAD_VALUE, PAD_VALUE)
+            image = cv2.copyMakeBorder(image, 0, missing[0], 0, missing[1], kind, value=grey)
+        image = cv2.resize(image, (size, size))
+        boxes, hidden = _clip_boxes(scene.boxes, (left, top), stretch, size, config.min_sign_px)
+        more, more_hidden = _clip_boxes(scene.ignore, (left, top), stretch, size, 0)
         return Crop(
             image, boxes, np.concatenate([hidden, more, more_hidden]), scene.partly_labelled
         )
@@ -265,6 +263,12 @@ def _bytes(curve: np.ndarray) -> np.ndarray:
     return np.clip(curve, 0, 255).astype(np.uint8)[None]
 
 
+@functools.cache
+def _noise() -> np.ndarray:
+    """Drawn once, then cut anywhere: drawing it anew takes as long as all else that degrades."""
+    return np.random.default_rng(0).standard_normal(1 << 21, np.float32)
+
+
 def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     kind = rng.random()
     if kind < 0.15:
@@ -274,10 +278,10 @@ def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         kernel = (1, 2 * reach + 1) if rng.random() < 0.3 else (2 * reach + 1, 1)
         image = cv2.blur(image, kernel)
     if rng.random() < 0.3:
-        cv2.setRNGSeed(int(rng.integers(2**31)))
-        noise = np.empty(image.shape, np.int16)
-        cv2.randn(noise, 0, rng.uniform(2, 10))
-        image = cv2.add(image, noise, dtype=cv2.CV_8U)
+        noise = _noise()
+        start = rng.integers(len(noise) - image.size)
+        grain = noise[start : start + image.size].reshape(image.shape) * rng.uniform(2, 10)
+        image = cv2.add(image, grain.astype(np.int16), dtype=cv2.CV_8U)
     if rng.random() < 0.3:
         quality = int(rng.integers(25, 90))
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

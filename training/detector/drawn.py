@@ -1,4 +1,4 @@
-"""Drawn signs to paste: official drawings of many countries, and our own boards of towns and roads."""
+"""Drawn signs to paste: official drawings, and our own boards of towns and roads."""
 
 import io
 from pathlib import Path

@@ -5,6 +5,7 @@ is enough where /dev/shm is small, as in containers; the loader carries only the
 """
 
 import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ class _Crops(IterableDataset):
         self.augmenter, self.size = augmenter, size
 
     def __iter__(self) -> Iterator[tuple]:
+        os.nice(5)  # the training loop goes first
         worker = get_worker_info().id
         self.augmenter.rng = self.augmenter.rng.spawn(worker + 1)[worker]
         made = 0

@@ -96,7 +96,7 @@ def assign(boxes: Tensor, score: Tensor, middle: Tensor, strides: Tensor, signs:
     cheapest = cost.topk(most, 1, largest=False)[1]
     within = torch.arange(most, device=cost.device)[:, None] < counts
     taken = torch.zeros_like(near).scatter_(1, cheapest, within) & near
-    cheapest_sign = F.one_hot(cost.argmin(2), signs.shape[1]).bool()
+    cheapest_sign = cost.argmin(2, keepdim=True) == torch.arange(signs.shape[1], device=cost.device)
     return torch.where(taken.sum(2, keepdim=True) > 1, cheapest_sign, taken)
 
 

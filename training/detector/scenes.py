@@ -99,11 +99,11 @@ def scenery(folder: Path) -> list[Scene]:
     """All frames of the recordings in `folder`: drives without a sign, by `tsedge simulate`."""
     scenes = []
     for path in sorted(folder.glob("*.mp4")):
-        recording = cv2.VideoCapture(str(path))
+        recording, frame = cv2.VideoCapture(str(path)), 0
         while (read := recording.read())[0]:
-            name = f"{path.stem}-{len(scenes)}"
             image = cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
-            scenes.append(Scene(name, image))
+            scenes.append(Scene(f"{path.stem}-{frame}", image))
+            frame += 1
     if not scenes:
         raise FileNotFoundError(f"{folder}: no readable *.mp4 in it")
     return scenes

@@ -21,9 +21,9 @@ from .patches import Patch
 from .scenes import Scene
 
 PACK = "stock.zip"
-QUALITY, LOSSLESS = 75, 101  # WebP's; the sources are JPEG of about the same
+QUALITY, LOSSLESS = 70, 101  # WebP's; the sources are JPEG of about the same
 # The partly labelled photographs are larger than their signs need.
-PARTLY_LABELLED_PX = 720
+PARTLY_LABELLED_PX = 560
 
 
 @dataclass
@@ -102,7 +102,7 @@ def write(stock: Stock, folder: Path) -> None:
             "drawings": [put_patch(patch) for patch in stock.drawings],
             "boards": [put_patch(patch) for patch in stock.boards],
         }
-        archive.writestr("index.json", json.dumps(index))
+        archive.writestr("index.json", json.dumps(index), zipfile.ZIP_DEFLATED)
     parts.split(folder / PACK)
 
 

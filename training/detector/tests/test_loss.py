@@ -96,7 +96,7 @@ def random_case(seed: int) -> tuple[tuple[torch.Tensor, ...], list[Crop]]:
 
 @pytest.mark.parametrize(
     ("seed", "wanted"),
-    enumerate((35.54602, 13.14777, 30.54111, 17.96834, 16.14328, 20.87278)),
+    list(enumerate((35.54602, 13.14777, 30.54111, 17.96834, 16.14328, 20.87278))),
 )
 def test_a_batch_costs_what_it_cost_picture_by_picture(seed: int, wanted: float) -> None:
     """`wanted`: of an implementation that assigned the signs of one picture after the other."""
