@@ -23,7 +23,7 @@ from .scenes import Scene
 PACK = "stock.zip"
 QUALITY, LOSSLESS = 70, 101  # WebP's; the sources are JPEG of about the same
 # The partly labelled photographs are larger than their signs need.
-PARTLY_LABELLED_PX = 560
+PARTLY_LABELLED_PX = 480
 
 
 @dataclass
