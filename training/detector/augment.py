@@ -4,13 +4,15 @@ Scales go mostly down: GTSDB leaves signs under 12 px (at 1024 px width) unlabel
 would show them to the net as background.
 """
 
+import functools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from .patches import Patch, distractor
-from .scenes import Scene, no_boxes
+from .scenes import no_boxes
+from .stock import Stock
 
 PAD_VALUE = 114
 REGION_WEIGHT = {"US": 3.0}  # its white rectangles appear in no labelled frame
@@ -26,6 +28,7 @@ class AugmentConfig:
     aim_at_hard: float = 0.2  # and around background that was taken for one, where known
     partly_labelled_share: float = 0.25  # of the crops around a sign
     paste_share: float = 0.5
+    board_share: float = 0.18  # of them are boards of towns and roads, counted without stacks
     stack_share: float = 0.35  # of the pasted signs carry another one below, close to it
     distractor_share: float = 0.25
     flat_share: float = 0.03
@@ -42,19 +45,12 @@ class Crop:
 class Augmenter:
     """Draws endless random crops; the same seed gives the same crops."""
 
-    def __init__(
-        self,
-        scenes: list[Scene],
-        photos: dict[str, list[Patch]],
-        drawings: list[Patch],
-        config: AugmentConfig,
-        seed: int,
-    ):
-        self.scenes = scenes
+    def __init__(self, stock: Stock, config: AugmentConfig, seed: int):
+        scenes, photos = stock.scenes, stock.photos
         self.photos = [photos[region] for region in sorted(photos)]
         weights = np.array([REGION_WEIGHT.get(region, 1.0) for region in sorted(photos)])
         self.region_share = weights / weights.sum()
-        self.drawings = drawings
+        self.drawings, self.boards = stock.drawings, stock.boards
         self.config = config
         self.rng = np.random.default_rng(seed)
         self.whole = [scene for scene in scenes if not scene.partly_labelled]
@@ -74,15 +70,17 @@ class Augmenter:
         image = change_light(rng, crop.image)
         if rng.random() < config.distractor_share:
             for _ in range(rng.integers(1, 4)):
-                self._paste(image, crop, distractor(rng), is_sign=False)
+                self._paste(image, crop, distractor(rng))
         if (self.photos or self.drawings) and rng.random() < config.paste_share:
             for _ in range(rng.integers(1, 4)):
-                placed = self._paste(image, crop, self._some_sign(), is_sign=True)
+                on_board = self.boards and rng.random() < config.board_share
+                sign = self._some(self.boards) if on_board else self._some_sign()
+                placed = self._paste(image, crop, sign)
                 while placed is not None and rng.random() < config.stack_share:
-                    placed = self._paste(image, crop, self._some_sign(), True, above=placed)
+                    placed = self._paste(image, crop, self._some_sign(), above=placed)
         crop.image = degrade(rng, image)
         if rng.random() < 0.5:
-            crop.image = np.ascontiguousarray(crop.image[:, ::-1])
+            crop.image = cv2.flip(crop.image, 1)
             for boxes in (crop.boxes, crop.ignore):
                 boxes[:, [0, 2]] = config.size_px - boxes[:, [2, 0]]
         return crop
@@ -90,9 +88,11 @@ class Augmenter:
     def _some_sign(self) -> Patch:
         rng = self.rng
         if not self.photos or (self.drawings and rng.random() < 0.45):
-            return self.drawings[rng.integers(len(self.drawings))]
-        region = self.photos[rng.choice(len(self.photos), p=self.region_share)]
-        return region[rng.integers(len(region))]
+            return self._some(self.drawings)
+        return self._some(self.photos[rng.choice(len(self.photos), p=self.region_share)])
+
+    def _some(self, patches: list[Patch]) -> Patch:
+        return patches[self.rng.integers(len(patches))]
 
     def _cut(self) -> Crop:
         rng, config = self.rng, self.config
@@ -118,16 +118,21 @@ class Augmenter:
             x0, y0 = centre - rng.uniform(0.08, 0.92, 2) * size / scale
             x0 = float(np.clip(x0, 0, max(0.0, width - size / scale)))
             y0 = float(np.clip(y0, 0, max(0.0, height - size / scale)))
+        # Whole pixels of the scene are cut out, so that scaling them fills the crop.
         stretch = np.array([scale * rng.uniform(0.93, 1.07), scale])
-        image = scene.image
+        across, down = np.round(size / stretch).astype(int)
+        stretch = size / np.array([across, down])
+        left, top = round(x0), round(y0)
+        image = scene.image[top : top + down, left : left + across]
         if scale < 0.75:
             image = cv2.GaussianBlur(image, (0, 0), 0.35 / scale)
-        move = np.array([[stretch[0], 0, -x0 * stretch[0]], [0, stretch[1], -y0 * stretch[1]]])
-        image = cv2.warpAffine(
-            image, move, (size, size), borderValue=(PAD_VALUE, PAD_VALUE, PAD_VALUE)
-        )
-        boxes, hidden = _clip_boxes(scene.boxes, (x0, y0), stretch, size, config.min_sign_px)
-        more, more_hidden = _clip_boxes(scene.ignore, (x0, y0), stretch, size, 0)
+        missing = down - image.shape[0], across - image.shape[1]
+        if max(missing) > 0:
+            kind, grey = cv2.BORDER_CONSTANT, (PAD_VALUE, PAD_VALUE, PAD_VALUE)
+            image = cv2.copyMakeBorder(image, 0, missing[0], 0, missing[1], kind, value=grey)
+        image = cv2.resize(image, (size, size))
+        boxes, hidden = _clip_boxes(scene.boxes, (left, top), stretch, size, config.min_sign_px)
+        more, more_hidden = _clip_boxes(scene.ignore, (left, top), stretch, size, 0)
         return Crop(
             image, boxes, np.concatenate([hidden, more, more_hidden]), scene.partly_labelled
         )
@@ -137,16 +142,16 @@ class Augmenter:
         image: np.ndarray,
         crop: Crop,
         patch: Patch,
-        is_sign: bool,
         above: np.ndarray | None = None,
     ) -> np.ndarray | None:
         """The box of the sign, where there was room: anywhere, or close below the sign `above`."""
         rng, size = self.rng, self.config.size_px
-        # A lamp or a coloured disc of a few pixels cannot be told from a far sign.
-        least_px = 11 if is_sign else 18
-        wanted_px = float(np.exp(rng.uniform(np.log(least_px), np.log(110))))
+        least_px, most_px = patch.sides_px
+        wanted_px = float(np.exp(rng.uniform(np.log(least_px), np.log(most_px))))
         if above is not None:
-            wanted_px = max(least_px, float((above[2:] - above[:2]).max()) * rng.uniform(0.75, 1.1))
+            # As wide as the sign above, but not as a town board.
+            side_px = float(np.sqrt((above[2:] - above[:2]).prod()))
+            wanted_px = np.clip(side_px * rng.uniform(0.75, 1.1), least_px, most_px)
         scale = wanted_px / max(patch.rgb.shape[:2]) / patch.sign_share
         if scale > 1.8:
             return None
@@ -179,10 +184,12 @@ class Augmenter:
         image[y0 : y0 + height, x0 : x0 + width] = np.clip(
             under + (rgb - under) * alpha[..., None], 0, 255
         )
-        if not is_sign:
+        if patch.shows == "unclear":
+            crop.ignore = np.concatenate([crop.ignore, found[None]])
+        if patch.shows != "sign":
             return None
         if rng.random() < 0.3:
-            _post(rng, image, box)
+            _posts(rng, image, box)
         crop.boxes = np.concatenate([crop.boxes, found[None]])
         return found
 
@@ -218,12 +225,16 @@ def _scaled(rng: np.random.Generator, patch: Patch, scale: float) -> tuple[np.nd
     return rgb, cv2.GaussianBlur(alpha, (0, 0), max(0.6, 0.04 * min(width, height)))
 
 
-def _post(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
-    width = max(1, int((box[2] - box[0]) * rng.uniform(0.05, 0.12)))
-    x = int((box[0] + box[2]) / 2) - width // 2
-    bottom = int(box[3] + (box[3] - box[1]) * rng.uniform(0.5, 5))
+def _posts(rng: np.random.Generator, image: np.ndarray, box: np.ndarray) -> None:
+    """One below the middle, or one at each end of a wide board."""
+    sides = box[2:] - box[:2]
+    width = max(1, int(sides.min() * rng.uniform(0.05, 0.12)))
+    bottom = int(box[3] + sides.min() * rng.uniform(0.5, 5))
     grey = rng.uniform(40, 200)
-    image[int(box[3]) : bottom, x : x + width] = grey
+    end = rng.uniform(0.05, 0.3)
+    for at in (end, 1 - end) if sides[0] > 1.4 * sides[1] else (0.5,):
+        x = int(box[0] + at * sides[0]) - width // 2
+        image[int(box[3]) : bottom, max(0, x) : x + width] = grey
 
 
 def change_light(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -252,6 +263,12 @@ def _bytes(curve: np.ndarray) -> np.ndarray:
     return np.clip(curve, 0, 255).astype(np.uint8)[None]
 
 
+@functools.cache
+def _noise() -> np.ndarray:
+    """Drawn once, then cut anywhere: drawing it anew takes as long as all else that degrades."""
+    return np.random.default_rng(0).standard_normal(1 << 21, np.float32)
+
+
 def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     kind = rng.random()
     if kind < 0.15:
@@ -261,10 +278,10 @@ def degrade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         kernel = (1, 2 * reach + 1) if rng.random() < 0.3 else (2 * reach + 1, 1)
         image = cv2.blur(image, kernel)
     if rng.random() < 0.3:
-        cv2.setRNGSeed(int(rng.integers(2**31)))
-        noise = np.empty(image.shape, np.int16)
-        cv2.randn(noise, 0, rng.uniform(2, 10))
-        image = cv2.add(image, noise, dtype=cv2.CV_8U)
+        noise = _noise()
+        start = rng.integers(len(noise) - image.size)
+        grain = noise[start : start + image.size].reshape(image.shape) * rng.uniform(2, 10)
+        image = cv2.add(image, grain.astype(np.int16), dtype=cv2.CV_8U)
     if rng.random() < 0.3:
         quality = int(rng.integers(25, 90))
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

@@ -28,7 +28,8 @@ DATA = (
     "GTSDB frames 00000-00499 (INI Bochum, free for research, cite Houben et al. 2013); "
     "france_phone and roadsign877, four of five pictures, partly labelled; "
     "sign crops of nine regions without Germany, pasted; "
-    "drawings of mapillary_sprite_source 1.8.0 (MIT), pasted"
+    "drawings of mapillary_sprite_source 1.8.0 (MIT), pasted; "
+    "own drawings of town and motorway boards, pasted"
 )
 SPLIT = "validation: GTSDB frames 00500-00599; held out: every fifth partly labelled picture"
 

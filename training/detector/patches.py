@@ -1,15 +1,13 @@
 """Small pictures to paste into scenes: photographed and drawn signs, and things that are none."""
 
 import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-import cairosvg
 import cv2
 import numpy as np
-from PIL import Image
 
 from .scenes import read_rgb
 
@@ -19,19 +17,25 @@ DEFAULT_SIGN_SHARE = 0.97
 PER_CLASS = 40
 PER_CLASS_US = 120  # few classes, and the only white upright rectangles
 MIN_CROP_PX = 18
-DRAWING_PX = 128
-DRAWN_FAMILIES = ("regulatory--", "warning--")
-DRAWN_INFORMATION = ("pedestrians-crossing", "parking--", "motorway--", "living-street--")
+SIGN_PX = (11.0, 110.0)
+# A lamp or a coloured disc of a few pixels cannot be told from a far sign.
+DISTRACTOR_PX = (18.0, 110.0)
 
 
 @dataclass(frozen=True)
 class Patch:
-    """`alpha` is 0..1 where known; `sign_share` the part of the side that the sign fills."""
+    """`alpha` is 0..1 where known; `sign_share` the part of the side that the sign fills.
+
+    `sides_px`: the longer side, pasted, is within it. `shows`: what pasting it teaches; an unclear
+    one neither that it is a sign nor that it is background.
+    """
 
     rgb: np.ndarray
     alpha: np.ndarray | None
     sign_share: float
     rectangular: bool = False
+    sides_px: tuple[float, float] = SIGN_PX
+    shows: Literal["sign", "unclear", "background"] = "sign"
 
 
 def photographed(data: Path, seed: int) -> dict[str, list[Patch]]:
@@ -56,29 +60,6 @@ def photographed(data: Path, seed: int) -> dict[str, list[Patch]]:
     return patches
 
 
-def drawn(folder: Path) -> list[Patch]:
-    """The official drawings, rendered; `folder` is the unpacked mapillary_sprite_source."""
-    files = [
-        path
-        for path in sorted((folder / "package" / "package_signs").glob("*.svg"))
-        if path.name.startswith(DRAWN_FAMILIES)
-        or path.name.removeprefix("information--").startswith(DRAWN_INFORMATION)
-    ]
-    if not files:
-        raise FileNotFoundError(f"{folder}: no package/package_signs/*.svg in it")
-    return [patch for patch in map(_render, files) if patch]
-
-
-def _render(path: Path) -> Patch | None:
-    png = cairosvg.svg2png(url=str(path), output_width=DRAWING_PX)
-    rgba = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
-    rows, columns = np.nonzero(rgba[..., 3] > 127)
-    if len(rows) < DRAWING_PX:
-        return None
-    rgba = rgba[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    return Patch(rgba[..., :3].copy(), rgba[..., 3].astype(np.float32) / 255, 1.0)
-
-
 PLAIN_COLOURS: Sequence[tuple[int, int, int]] = (
     (250, 250, 250),
     (200, 30, 30),
@@ -89,11 +70,14 @@ PLAIN_COLOURS: Sequence[tuple[int, int, int]] = (
     (230, 120, 30),
     (140, 140, 140),
 )
+TOWN_GROUNDS = ((250, 250, 250), (30, 60, 170), (240, 200, 40), (30, 140, 60))
 
 
 def distractor(rng: np.random.Generator) -> Patch:
     """A lamp, a number plate, a board, a plain shape, a caption or a tree: must not be found."""
-    return (_lamp, _plate, _board, _plain, _caption, _tree)[rng.integers(6)](rng)
+    patch = (_lamp, _plate, _board, _plain, _caption, _tree)[rng.integers(6)](rng)
+    shows = "background" if patch.shows == "sign" else patch.shows
+    return replace(patch, sides_px=DISTRACTOR_PX, shows=shows)
 
 
 def _lamp(rng: np.random.Generator) -> Patch:
@@ -119,15 +103,34 @@ def _plate(rng: np.random.Generator) -> Patch:
 
 
 def _board(rng: np.random.Generator) -> Patch:
+    """An advert or a direction board. One or two lines alone on a town board's ground are unclear:
+    it may be one."""
     height, width = int(rng.uniform(40, 110)), int(rng.uniform(90, 200))
     ground, ink = rng.permutation(len(PLAIN_COLOURS))[:2]
     rgb = np.full((height, width, 3), PLAIN_COLOURS[ground], np.uint8)
-    for line in range(rng.integers(1, 4)):
+    lines = rng.integers(1, 4)
+    for line in range(lines):
         _write(rgb, rng, (6, 24 + 26 * line), rng.uniform(0.5, 0.9), PLAIN_COLOURS[ink])
-    if rng.random() < 0.5:
+    bare = rng.random() < 0.5
+    if not bare:
+        _decorate(rgb, rng, PLAIN_COLOURS[ink])
+    unclear = bare and lines < 3 and PLAIN_COLOURS[ground] in TOWN_GROUNDS
+    alpha = np.ones((height, width), np.float32)
+    return Patch(rgb, alpha, 1.0, shows="unclear" if unclear else "background")
+
+
+def _decorate(rgb: np.ndarray, rng: np.random.Generator, ink: tuple[int, int, int]) -> None:
+    """A blob, as adverts have them, or an arrow, as direction boards do."""
+    height, width = rgb.shape[:2]
+    if rng.random() < 0.6:
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
         cv2.circle(rgb, centre, int(rng.uniform(8, 40)), PLAIN_COLOURS[rng.integers(8)], -1)
-    return Patch(rgb, np.ones((height, width), np.float32), 1.0)
+        return
+    middle = np.array([width * rng.choice([0.12, 0.85]), height * rng.uniform(0.35, 0.65)])
+    angle = rng.choice([0, 0.25, 0.5, 0.75, 1]) * np.pi
+    reach = 0.35 * min(height, width / 4) * np.array([np.cos(angle), -np.sin(angle)])
+    tail, tip = (tuple(int(v) for v in middle + turn * reach) for turn in (-1, 1))
+    cv2.arrowedLine(rgb, tail, tip, ink, 4, cv2.LINE_AA, tipLength=0.5)
 
 
 def _plain(rng: np.random.Generator) -> Patch:

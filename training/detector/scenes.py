@@ -67,14 +67,19 @@ def _boxes_by_name(path: Path) -> dict[str, np.ndarray]:
     return {name: np.array(boxes, np.float32).reshape(-1, 4) for name, boxes in listed.items()}
 
 
-def gtsdb_train(data: Path, hard_file: Path | None = None) -> list[Scene]:
+def gtsdb_train(data: Path) -> list[Scene]:
     scenes = _read(data, GTSDB, range(GTSDB_TRAIN_FRAMES))
     unlabelled = _boxes_by_name(TRAIN_IGNORE)
-    hard = _boxes_by_name(hard_file) if hard_file else {}
     for scene in scenes:
         scene.ignore = unlabelled.get(scene.name, no_boxes())
-        scene.hard = hard.get(scene.name, no_boxes())
     return scenes
+
+
+def mark_hard(scenes: list[Scene], file: Path) -> None:
+    """`file`: what `detector.mine` found in them."""
+    hard = _boxes_by_name(file)
+    for scene in scenes:
+        scene.hard = hard.get(scene.name, no_boxes())
 
 
 def gtsdb_validation(data: Path) -> list[Scene]:
@@ -90,14 +95,15 @@ def partly_labelled(data: Path, name: str, held_out: bool) -> list[Scene]:
     return _read(data, name, chosen)
 
 
-def scenery(folder: Path, hard_file: Path | None = None) -> list[Scene]:
+def scenery(folder: Path) -> list[Scene]:
     """All frames of the recordings in `folder`: drives without a sign, by `tsedge simulate`."""
     scenes = []
-    hard = _boxes_by_name(hard_file) if hard_file else {}
     for path in sorted(folder.glob("*.mp4")):
-        recording = cv2.VideoCapture(str(path))
+        recording, frame = cv2.VideoCapture(str(path)), 0
         while (read := recording.read())[0]:
-            name = f"{path.stem}-{len(scenes)}"
             image = cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
-            scenes.append(Scene(name, image, hard=hard.get(name, no_boxes())))
+            scenes.append(Scene(f"{path.stem}-{frame}", image))
+            frame += 1
+    if not scenes:
+        raise FileNotFoundError(f"{folder}: no readable *.mp4 in it")
     return scenes

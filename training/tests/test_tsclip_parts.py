@@ -56,7 +56,7 @@ def test_parts_come_together_again(tmp_path, monkeypatch):
     parts.split(file)
     assert len(list(tmp_path.iterdir())) == 10 and not file.is_file()
     assert parts.joined(file).read_bytes() == bytes(range(95))
-    with pytest.raises(FileNotFoundError, match="matrix pack"):
+    with pytest.raises(FileNotFoundError, match="pack it first"):
         parts.joined(tmp_path / "other.bin")
 
 

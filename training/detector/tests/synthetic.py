@@ -4,11 +4,16 @@ import cv2
 import numpy as np
 
 from detector.scenes import Scene
+from detector.stock import Stock
 
 
 def scenes(count: int, seed: int) -> list[Scene]:
     rng = np.random.default_rng(seed)
     return [_scene(rng, f"synthetic {i}") for i in range(count)]
+
+
+def stock(count: int, seed: int) -> Stock:
+    return Stock(scenes(count, seed))
 
 
 def _scene(rng: np.random.Generator, name: str) -> Scene:

@@ -17,6 +17,7 @@ from detector.export import export_float, export_int8
 from detector.inference import detect, letterbox, onnx_runner, onnx_session, torch_runner
 from detector.network import Detector
 from detector.recipe import RECIPES
+from detector.stock import Stock
 from detector.train import train
 
 from . import synthetic
@@ -28,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Detector, list[fl
     torch.manual_seed(0)
     recipe = RECIPES["debug"]
     net = Detector()
-    augmenter = Augmenter(synthetic.scenes(20, seed=1), {}, [], recipe.augment, recipe.seed)
+    augmenter = Augmenter(synthetic.stock(20, seed=1), recipe.augment, recipe.seed)
     out = tmp_path_factory.mktemp("run")
     losses = train(net, augmenter, recipe, out, bf16=False)
     net.load_state_dict(torch.load(out / "average.pt"))
@@ -43,9 +44,7 @@ def test_loss_falls(trained: tuple[Detector, list[float]]) -> None:
 
 def test_same_seed_same_crops() -> None:
     config = AugmentConfig(size_px=128)
-    first, second = (
-        Augmenter(synthetic.scenes(4, seed=1), {}, [], config, seed=5) for _ in range(2)
-    )
+    first, second = (Augmenter(synthetic.stock(4, seed=1), config, seed=5) for _ in range(2))
     for _ in range(8):
         a, b = first.draw(), second.draw()
         assert (a.image == b.image).all() and (a.boxes == b.boxes).all()
@@ -61,7 +60,7 @@ def test_crops_aim_at_hard_background() -> None:
     seen = []
     for hard in ([[150, 100, 162, 112]], []):
         scene.hard = np.array(hard, np.float32).reshape(-1, 4)
-        augmenter = Augmenter([scene], {}, [], config, seed=0)
+        augmenter = Augmenter(Stock([scene]), config, seed=0)
         seen.append(sum(np.ptp(augmenter.draw().image) > 150 for _ in range(40)))
     assert seen[0] > 2 * seen[1]
 
@@ -69,7 +68,7 @@ def test_crops_aim_at_hard_background() -> None:
 def test_boxes_follow_the_picture() -> None:
     """After cutting, scaling and flipping, a box still holds its disc's white middle."""
     config = replace(AugmentConfig(size_px=128), distractor_share=0.0, flat_share=0.0)
-    augmenter = Augmenter(synthetic.scenes(10, seed=3), {}, [], config, seed=0)
+    augmenter = Augmenter(synthetic.stock(10, seed=3), config, seed=0)
     checked = 0
     for _ in range(60):
         crop = augmenter.draw()

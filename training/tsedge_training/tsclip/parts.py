@@ -13,13 +13,21 @@ def split(file: Path) -> None:
     file.unlink()
 
 
+def whole(file: Path) -> bytes:
+    """What FILE holds, or its parts if it is not there."""
+    if file.is_file():
+        return file.read_bytes()
+    parts = sorted(file.parent.glob(f"{file.name}.[0-9]"))
+    if not parts:
+        raise FileNotFoundError(f"{file}: neither it nor parts of it; pack it first")
+    return b"".join(part.read_bytes() for part in parts)
+
+
 def joined(file: Path) -> Path:
     """FILE, put together from its parts if it is not there yet."""
     if not file.is_file():
-        parts = sorted(file.parent.glob(f"{file.name}.[0-9]"))
-        if not parts:
-            raise FileNotFoundError(f"{file}: neither it nor parts of it; make it by `matrix pack`")
+        content = whole(file)
         partial = file.with_suffix(".partial")
-        partial.write_bytes(b"".join(part.read_bytes() for part in parts))
+        partial.write_bytes(content)
         partial.rename(file)
     return file
