@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-PART_BYTES = 15 << 20
+PART_BYTES = 14_000_000
 
 
 def split(file: Path) -> None:
