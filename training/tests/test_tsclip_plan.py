@@ -1,13 +1,24 @@
 """What makes the whole comparison fit a GPU: views made beforehand, shared plans, students."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tsedge_training.tsclip import claims, distil, lite2, matrix, merge, separation, views
+from tsedge_training.tsclip import (
+    claims,
+    distil,
+    edge,
+    figures,
+    lite2,
+    matrix,
+    merge,
+    separation,
+    views,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +85,14 @@ def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path):
         assert [p["strategy"] for p in pupils] == list(names[1:])
         assert all(p["mflops"] > 50 and 2e5 < p["parameters"] < 3e6 for p in pupils)
         assert all(set(p["regions"]) == set(teacher["regions"]) for p in pupils)
+        figures.make([results], tmp_path / "none", tmp_path / "out")
+        table = (tmp_path / "out" / "tables.md").read_text()
+        assert re.search(r"\| student-32-s \| 0\.64 M \| 116 \| \d", table)
+        assert (tmp_path / "out" / "students.svg").stat().st_size > 1000
+    folder = kept.parent / "True" / "all+drawings-student-48-hybrid-0"
+    found = edge.row(replace(world, cap=1, drift=False), folder, tmp_path)
+    assert found["int8"]["top1"] == pytest.approx(found["fp32"]["top1"], abs=3)
+    assert found["int8"]["bytes"] < 0.4 * found["fp32"]["bytes"]
     assert (kept.parent / "True" / "all+drawings-adwe-decaying-0" / distil.TAUGHT).is_file()
 
 

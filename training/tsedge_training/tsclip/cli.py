@@ -57,6 +57,11 @@ def add(commands) -> None:
     step.add_argument("--cap", type=int, default=6, help="test crops of each region and class")
     step.add_argument("--device", default="cpu")
     step.add_argument("--out", type=Path, default=RESULTS / "figures")
+    step = steps.add_parser("edge", help="students' int8 form: its accuracy, size and latency here")
+    step.add_argument("--pack", type=Path, default=PACK)
+    step.add_argument("--runs", type=Path, nargs="+", required=True, help="folders with model.pt")
+    step.add_argument("--cap", type=int, help="test crops of each region and class, at most")
+    step.add_argument("--out", type=Path, required=True)
     step = steps.add_parser("confusions", help="a page of the commonest errors, with their crops")
     step.add_argument("--results", type=Path, required=True)
     step.add_argument("--task", required=True)
@@ -91,6 +96,11 @@ def act(chosen: argparse.Namespace) -> None:
             print(separation.from_files(chosen.embedded, chosen.out))
         else:
             print(separation.make(chosen.pack, chosen.runs, chosen.device, chosen.cap, chosen.out))
+    elif chosen.step == "edge":
+        from . import edge
+
+        for row in edge.make(chosen.pack, chosen.runs, chosen.cap, chosen.out):
+            print(row)
     elif chosen.step == "confusions":
         from . import confusions
 

@@ -44,6 +44,7 @@ class World:
     log: Callable[[str], None] = print
     aligned: dict = field(default_factory=dict)  # models of zero_shot, by size
     plain: dict = field(default_factory=dict)  # with views: all pictures, by size
+    changed: dict = field(default_factory=dict)  # crops of the drift protocol
 
 
 @torch.inference_mode()
@@ -59,10 +60,15 @@ def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
 
 
 def cut(world: World, rows: np.ndarray, size_px: int, change: tuple | None) -> torch.Tensor:
-    """[N, S, S, 3] u8. `change` as of drift.changed."""
-    if change or not world.views:
-        plain = augment.plain(world.pictures.images[rows], size_px)
-        return torch.from_numpy(drift.changed(plain, *change) if change else plain)
+    """[N, S, S, 3] u8. `change` as of drift.changed: of the same crops, whoever is judged."""
+    if change:
+        made = (size_px, *change, len(rows))
+        if made not in world.changed:
+            plain = augment.plain(world.pictures.images[rows], size_px)
+            world.changed[made] = torch.from_numpy(drift.changed(plain, *change))
+        return world.changed[made]
+    if not world.views:
+        return torch.from_numpy(augment.plain(world.pictures.images[rows], size_px))
     if size_px not in world.plain:
         world.plain[size_px] = torch.from_numpy(augment.plain(world.pictures.images, size_px))
     return world.plain[size_px][torch.from_numpy(rows)]
