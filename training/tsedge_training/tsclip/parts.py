@@ -1,5 +1,6 @@
 """Files in parts, for machines that take little at a time."""
 
+import os
 from pathlib import Path
 
 PART_BYTES = 14_000_000
@@ -19,7 +20,7 @@ def joined(file: Path) -> Path:
         parts = sorted(file.parent.glob(f"{file.name}.[0-9]"))
         if not parts:
             raise FileNotFoundError(f"{file}: neither it nor parts of it; make it by `matrix pack`")
-        partial = file.with_suffix(".partial")
+        partial = file.with_suffix(f".{os.getpid()}")  # several processes may be at it
         partial.write_bytes(b"".join(part.read_bytes() for part in parts))
         partial.rename(file)
     return file

@@ -51,7 +51,7 @@ class World:
 def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
             change: tuple[str, int] | None = None) -> torch.Tensor:  # fmt: skip
     """`what` of the pictures as the runtime would cut them, in batches; `change` as of drift."""
-    at_once = JUDGED_AT_ONCE["cpu" if change else world.device.type]
+    at_once = JUDGED_AT_ONCE[world.device.type]
     out = []
     for i in range(0, len(rows), at_once):
         pixels = cut(world, rows[i : i + at_once], size_px, change and (*change, i))
