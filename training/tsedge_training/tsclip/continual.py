@@ -30,8 +30,8 @@ def sequence(world: run.World, strategy: Strategy, seed: int, folder: Path | Non
         world.log(f"continual {strategy.name}: {region}")
         rows = protocols.photos(world.pictures, world.benchmark, [region], TRAIN)
         learn.train(
-            model, stage, lambda m, pixels, labels: loss(m, m.embed(pixels), labels),
-            world.pictures, rows, seed, world.workers, anchor=anchor, log=world.log,
+            model, stage, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels),
+            run.batches(world, stage, rows, seed), seed, anchor=anchor, log=world.log,
             accuracy_of=lambda r=region: _share(world, score, r, VALIDATION, strategy.size_px),
         )  # fmt: skip
         seen = order[: i + 1]

@@ -6,32 +6,60 @@ from pathlib import Path
 
 import numpy as np
 
-from . import charts, metrics, pictures, protocols
+from . import charts, pictures, seeds, studies
 from .benchmark import Benchmark, load
 
-BASELINE = "ft"
+DRAWN = "+drawings"
+CURVES = 4  # tasks whose alpha curve is drawn
 
 
 def make(results: list[Path], pack: Path, out: Path) -> None:
-    rows = [json.loads(line) for f in results for line in f.read_text("utf-8").splitlines()]
+    rows = read(results)
     out.mkdir(parents=True, exist_ok=True)
     benchmark = load()
     for strategy in sorted({r["strategy"] for r in rows if r["protocol"] == "one"}):
-        heat_map(rows, strategy, benchmark, out / f"regions-{strategy}.svg")
+        for suffix in ("", DRAWN):
+            cells = region_matrix(rows, strategy, benchmark, suffix)
+            if (~np.isnan(cells)).any(1).sum() > 1:
+                title = strategy + suffix
+                heat_map(cells, title, benchmark, out / f"regions-{title}.svg")
     curves = [r for r in rows if r.get("curve") and r["strategy"] == "wise-0.5"]
     if curves:
         alpha_curve(curves, out / "alpha.svg")
     shown = pictures.read(pack / pictures.PICTURES) if pack.is_dir() else None
-    text = "\n\n".join([comparison(rows, shown, benchmark), by_region(rows), cost(rows)])
+    parts = (
+        seeds.table(rows, shown, benchmark),
+        by_region(rows),
+        studies.students(rows, out / "students.svg"),
+        studies.few_shots(rows),
+        studies.text_alone(rows),
+        studies.continual(rows),
+        studies.drift(rows),
+        cost(rows),
+    )
+    text = "\n\n".join(filter(None, parts))
     (out / "tables.md").write_text(text + "\n", encoding="utf-8")
 
 
-def region_matrix(rows: list[dict], strategy: str, benchmark: Benchmark) -> np.ndarray:
+def read(results: list[Path]) -> list[dict]:
+    """The rows of all files; of a run that two processes finished, the first one's."""
+    rows = {}
+    for file in results:
+        for line in file.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            budget = row.get("recipe", {}).get("images")
+            key = (row["task"], row["strategy"], row["seed"], row["test_cap"], budget)
+            rows.setdefault(key, row)
+    return list(rows.values())
+
+
+def region_matrix(rows: list[dict], strategy: str, benchmark: Benchmark, suffix: str):
     """[trained, tested] top-1 over seeds, NaN where nothing was run."""
     found = defaultdict(list)
+    tasks = {f"one-{region}{suffix}": region for region in benchmark.regions}
     for row in rows:
-        if row["protocol"] == "one" and row["strategy"] == strategy:
-            trained = row["task"].removeprefix("one-").removesuffix("+drawings")
+        trained = tasks.get(row["task"])
+        if trained and row["strategy"] == strategy:
             for tested, figures in row["regions"].items():
                 found[trained, tested].append(figures["top1"])
     cells = [
@@ -41,8 +69,7 @@ def region_matrix(rows: list[dict], strategy: str, benchmark: Benchmark) -> np.n
     return np.array(cells)
 
 
-def heat_map(rows, strategy, benchmark, file: Path) -> None:
-    cells = region_matrix(rows, strategy, benchmark)
+def heat_map(cells: np.ndarray, title: str, benchmark, file: Path) -> None:
     present = np.flatnonzero(~np.isnan(cells).all(1))
     cells, trained = cells[present], [benchmark.regions[i] for i in present]
     figure = charts.new(6, 1.2 + 0.45 * len(trained))
@@ -56,14 +83,15 @@ def heat_map(rows, strategy, benchmark, file: Path) -> None:
     axis.set_yticks(range(len(trained)), trained)
     axis.set_xlabel("tested on")
     axis.set_ylabel("trained on")
-    axis.set_title(f"{strategy}: top-1, %", fontsize=10)
+    axis.set_title(f"{title}: top-1, %", fontsize=10)
     charts.save(figure, file)
 
 
 def alpha_curve(rows, file: Path) -> None:
     figure = charts.new(5, 3.4)
     axis = figure.subplots()
-    for row in rows:
+    first = {row["task"]: row for row in reversed(rows)}
+    for row in list(first.values())[-CURVES:]:
         alphas = [p["alpha"] for p in row["curve"]]
         for name, style in (("validation_home", "--"), ("validation_abroad", "-")):
             label = f"{row['task']}, {name.split('_')[1]}"
@@ -74,66 +102,15 @@ def alpha_curve(rows, file: Path) -> None:
     charts.save(figure, file)
 
 
-def comparison(rows, shown, benchmark) -> str:
-    """Every run, and how far it is from FT on the same crops and seed, as a paired interval."""
-    lines = [
-        "| task | strategy | seed | seen | home | abroad (95 %) | macro-F1 abroad | ECE abroad "
-        "| signs accepted | to FT, abroad |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    judged = [r for r in rows if "abroad" in r or "home" in r]
-    base = {(r["task"], r["seed"], r["test_cap"]): r for r in judged if r["strategy"] == BASELINE}
-    for row in judged:
-        abroad, home = row.get("abroad", {}), row.get("home", {})
-        gap = ""
-        reference = base.get((row["task"], row["seed"], row["test_cap"]))
-        if shown is not None and reference and reference is not row:
-            gap = _gap(row, reference, shown, benchmark)
-        lines.append(
-            f"| {row['task']} | {row['strategy']} | {row['seed']} "
-            f"| {row.get('steps', 0) * row['recipe']['batch']} | {home.get('top1', '')} "
-            f"| {abroad.get('top1', '')} {abroad.get('interval', '')} "
-            f"| {abroad.get('macro_f1', '')} | {abroad.get('ece', '')} "
-            f"| {row['refusal']['signs_accepted']} | {gap} |"
-        )
-    return "\n".join(lines)
-
-
-def _gap(row, reference, shown, benchmark) -> str:
-    rows = protocols.thinned(protocols.test(shown, benchmark), shown, row["test_cap"])
-    label, region = shown.label[rows], shown.region[rows]
-    trained = [i for i, r in enumerate(benchmark.regions) if _trained(row["task"], r)]
-    away = ~np.isin(region, trained)
-    if not away.any():
-        away[:] = True
-    right, other = (
-        metrics.unpacked(r["predictions"], label)[away] == label[away] for r in (row, reference)
-    )
-    low, high = metrics.paired_interval(right, other)
-    return f"{100 * (right.mean() - other.mean()):+.2f} [{low}, {high}]"
-
-
-def _trained(task: str, region: str) -> bool:
-    name = task.removesuffix("+drawings")
-    if name.startswith("one-"):
-        return name == f"one-{region}"
-    if name.startswith("out-"):
-        return name != f"out-{region}"
-    return True
-
-
 def by_region(rows) -> str:
-    judged = [r for r in rows if "regions" in r]
-    regions = sorted({name for r in judged for name in r["regions"]})
-    lines = [
-        "| task | strategy | seed | " + " | ".join(regions) + " |",
-        "|---" * (3 + len(regions)) + "|",
-    ]
-    for row in judged:
-        cells = [str(row["regions"].get(r, {}).get("top1", "")) for r in regions]
-        lines.append(
-            f"| {row['task']} | {row['strategy']} | {row['seed']} | " + " | ".join(cells) + " |"
-        )
+    """Means over seeds."""
+    groups = seeds.groups(rows)
+    regions = sorted({name for mine in groups.values() for r in mine for name in r["regions"]})
+    lines = ["| task | strategy | " + " | ".join(regions) + " |", "|---" * (2 + len(regions)) + "|"]
+    for (task, strategy, *_), mine in groups.items():
+        values = [[r["regions"][n]["top1"] for r in mine if n in r["regions"]] for n in regions]
+        cells = [seeds.spread(v) if v else "" for v in values]
+        lines.append(f"| {task} | {strategy} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -143,11 +120,11 @@ def cost(rows) -> str:
         "| task | strategy | training pictures | seen | minutes | device |",
         "|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        if "seconds" in row and not row["strategy"].startswith("wise"):
-            seen = row["steps"] * row["recipe"]["batch"]
+    for (task, strategy, _, seen), mine in seeds.groups(rows).items():
+        if "seconds" in mine[0] and not strategy.startswith("wise"):
+            minutes = np.mean([r["seconds"] for r in mine]) / 60
             lines.append(
-                f"| {row['task']} | {row['strategy']} | {row['pictures']} | {seen} "
-                f"| {row['seconds'] / 60:.1f} | {row['device']} |"
+                f"| {task} | {strategy} | {mine[0]['pictures']} | {seen} | {minutes:.2f} "
+                f"| {mine[0]['device']} |"
             )
     return "\n".join(lines)

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from ..augment import augment
 from . import merge
 from .pictures import DRAWING, PHOTO, Pictures
+from .views import Views
 
 DRAWING_SHARE = 0.4
 CHECKPOINT_SECONDS = 300
@@ -42,7 +44,7 @@ def sampling_weights(pictures: Pictures, chosen: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
 
 
-class _Views(torch.utils.data.IterableDataset):
+class _Made(torch.utils.data.IterableDataset):
     """Augmented batches without end; a worker draws by its own stream of random numbers."""
 
     def __init__(self, pictures, chosen, batch, size_px, seed):
@@ -80,14 +82,39 @@ def parameter_groups(model: torch.nn.Module, strategy) -> list[dict]:
     ]
 
 
+def batches(
+    pictures: Pictures,
+    strategy,
+    chosen: np.ndarray,
+    seed: int,
+    device: torch.device,
+    made: Views | None = None,
+    workers: int = 0,
+) -> Iterable[tuple[torch.Tensor, ...]]:
+    """As many as the recipe wants: pixels and labels, and with `made` views what view each is."""
+    steps = steps_of(strategy)
+    if made:
+        weights = sampling_weights(pictures, chosen)
+        return made.batches(
+            pictures.label, chosen, weights, steps, strategy.batch, strategy.size_px, seed
+        )
+    endless = torch.utils.data.DataLoader(
+        _Made(pictures, chosen, strategy.batch, strategy.size_px, seed),
+        batch_size=None, num_workers=workers, pin_memory=device.type == "cuda",
+    )  # fmt: skip
+    return islice(endless, steps)
+
+
+def steps_of(strategy) -> int:
+    return max(1, strategy.images // strategy.batch)
+
+
 def train(
     model: torch.nn.Module,
     strategy,
     loss_of: Callable,
-    pictures: Pictures,
-    chosen: np.ndarray,
+    batches: Iterable[tuple[torch.Tensor, ...]],
     seed: int,
-    workers: int = 0,
     accuracy_of: Callable[[], float] | None = None,
     anchor: merge.State | None = None,
     checkpoint: Path | None = None,
@@ -95,7 +122,8 @@ def train(
 ) -> Outcome:
     """Trains in place. ADWE pulls towards `anchor`, else towards the weights of the start.
 
-    `accuracy_of` is asked before each pull of an accuracy-driven ADWE.
+    `loss_of` takes the model and a batch; `accuracy_of` is asked before each pull of an
+    accuracy-driven ADWE. Nothing here waits for a GPU but a line of the log.
     """
     torch.manual_seed(seed)
     device = next(model.parameters()).device
@@ -104,21 +132,16 @@ def train(
     if strategy.adwe and anchor is None:
         anchor = {k: p.detach().clone() for k, p in current.items()}
     optimiser = torch.optim.AdamW(parameter_groups(model, strategy), betas=(0.9, 0.98), fused=True)
-    steps = max(1, strategy.images // strategy.batch)
-    adwe = strategy.adwe
-    views = torch.utils.data.DataLoader(
-        _Views(pictures, chosen, strategy.batch, strategy.size_px, seed),
-        batch_size=None, num_workers=workers, pin_memory=device.type == "cuda",
-    )  # fmt: skip
+    steps, adwe = steps_of(strategy), strategy.adwe
     betas, total, counted = [], 0.0, 0
     began = logged = saved = time.monotonic()
-    for step, (pixels, labels) in zip(range(steps), views, strict=False):
+    for step, (pixels, *rest) in enumerate(batches):
         warm = min(1, (step + 1) / max(1, 0.08 * steps))
         rate = warm * (0.475 * (1 + np.cos(np.pi * step / steps)) + 0.05)
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * rate
         pixels = pixels.to(device, non_blocking=True).float()
-        loss = loss_of(model, pixels, labels.to(device, non_blocking=True))
+        loss = loss_of(model, pixels, *(r.to(device, non_blocking=True) for r in rest))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

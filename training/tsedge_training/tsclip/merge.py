@@ -23,8 +23,7 @@ def wise(zero_shot: State, fine_tuned: State, alpha: float) -> dict[str, torch.T
 @torch.no_grad()
 def pull(parameters: State, zero_shot: State, beta: float) -> None:
     """ADWE's step, in place: theta <- (1 - beta) theta + beta theta_zero_shot."""
-    for name, parameter in parameters.items():
-        parameter.lerp_(zero_shot[name], beta)
+    torch._foreach_lerp_(list(parameters.values()), [zero_shot[n] for n in parameters], beta)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from .. import bank, catalogue, clutter, data, drawings, text
-from . import parts, weights
+from . import lite2, parts, weights
 from .benchmark import Benchmark
 from .model import SENTENCES
 from .pictures import (
@@ -38,7 +38,8 @@ def make(root: Path, benchmark: Benchmark, out: Path) -> None:
     make_sentences(benchmark, out / SENTENCES)
     make_pictures(root, benchmark, out / PICTURES)
     shutil.copyfile(weights.packaged_onnx(), out / weights.ONNX)
-    for name in (PICTURES, weights.ONNX):
+    shutil.copyfile(lite2.packaged(), out / lite2.WEIGHTS)
+    for name in (PICTURES, weights.ONNX, lite2.WEIGHTS):
         parts.split(out / name)
 
 

@@ -1,15 +1,16 @@
 """Files in parts, for machines that take little at a time."""
 
+import os
 from pathlib import Path
 
-PART_BYTES = 15 << 20
+PART_BYTES = 14_000_000
 
 
 def split(file: Path) -> None:
     """FILE becomes FILE.0, FILE.1, ..."""
-    whole = file.read_bytes()
-    for i, start in enumerate(range(0, len(whole), PART_BYTES)):
-        file.with_name(f"{file.name}.{i}").write_bytes(whole[start : start + PART_BYTES])
+    content = file.read_bytes()
+    for i, start in enumerate(range(0, len(content), PART_BYTES)):
+        file.with_name(f"{file.name}.{i}").write_bytes(content[start : start + PART_BYTES])
     file.unlink()
 
 
@@ -26,8 +27,7 @@ def whole(file: Path) -> bytes:
 def joined(file: Path) -> Path:
     """FILE, put together from its parts if it is not there yet."""
     if not file.is_file():
-        content = whole(file)
-        partial = file.with_suffix(".partial")
-        partial.write_bytes(content)
+        partial = file.with_suffix(f".{os.getpid()}")  # several processes may be at it
+        partial.write_bytes(whole(file))
         partial.rename(file)
     return file

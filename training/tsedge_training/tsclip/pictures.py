@@ -1,5 +1,6 @@
 """The pictures of the benchmark, read from the one file that `pack` makes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +36,14 @@ def read(file: Path) -> Pictures:
     with np.load(joined(file)) as columns:
         table = {k: columns[k] for k in columns.files}
     jpeg, ends = table.pop("jpeg"), table.pop("ends")
+    starts = np.r_[0, ends[:-1]]
     images = np.empty((len(ends), PX, PX, 3), np.uint8)
-    for i, (start, end) in enumerate(zip(np.r_[0, ends[:-1]], ends, strict=True)):
-        rgb = cv2.cvtColor(cv2.imdecode(jpeg[start:end], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+    def decode(i):
+        coded = jpeg[starts[i] : ends[i]]
+        rgb = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         images[i] = cv2.resize(rgb, (PX, PX), interpolation=cv2.INTER_CUBIC)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(decode, range(len(ends))))
     return Pictures(images, **table)

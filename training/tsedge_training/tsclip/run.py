@@ -1,6 +1,7 @@
 """One task by one strategy and seed: prepare, train, judge; the result as rows of figures."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,15 +16,20 @@ from .model import SCALE, Sentences, SignModel, align, linear_probe
 from .pictures import EMPTY, TEST, VALIDATION, Pictures
 from .protocols import Task
 from .strategies import LOSSES, SMOOTHING, Strategy
+from .views import Views
 
-JUDGED_AT_ONCE = 64
+JUDGED_AT_ONCE = {"cpu": 64, "cuda": 512}
 ALIGNED_PER_CLASS = 24
 DRIFT_CAP = 4  # crops of each region and class, 24 times over
 
 
 @dataclass(frozen=True)
 class World:
-    """What all runs share. `cap` thins test crops by region and class (None: all)."""
+    """What all runs share. `cap` thins test crops by region and class (None: all).
+
+    With `views` nothing is cut or changed while a run goes on. `embedded`: test crops of each
+    region and class whose embeddings a kept run leaves for the class-separation picture.
+    """
 
     pictures: Pictures
     sentences: Sentences
@@ -32,22 +38,40 @@ class World:
     workers: int = 0
     cap: int | None = None
     drift: bool = False
+    views: Views | None = None
+    pack: Path | None = None
+    embedded: int | None = None
     log: Callable[[str], None] = print
-    aligned: dict = field(default_factory=dict)  # states of zero_shot, by size
+    aligned: dict = field(default_factory=dict)  # models of zero_shot, by size
+    plain: dict = field(default_factory=dict)  # with views: all pictures, by size
+    changed: dict = field(default_factory=dict)  # crops of the drift protocol
 
 
 @torch.inference_mode()
 def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
             change: tuple[str, int] | None = None) -> torch.Tensor:  # fmt: skip
     """`what` of the pictures as the runtime would cut them, in batches; `change` as of drift."""
+    at_once = JUDGED_AT_ONCE[world.device.type]
     out = []
-    for i in range(0, len(rows), JUDGED_AT_ONCE):
-        plain = augment.plain(world.pictures.images[rows[i : i + JUDGED_AT_ONCE]], size_px)
-        if change:
-            plain = drift.changed(plain, *change, seed=i)
-        pixels = torch.from_numpy(plain).to(world.device).permute(0, 3, 1, 2).float()
-        out.append(what(pixels).float())
+    for i in range(0, len(rows), at_once):
+        pixels = cut(world, rows[i : i + at_once], size_px, change and (*change, i))
+        out.append(what(pixels.to(world.device).permute(0, 3, 1, 2).float()).float())
     return torch.cat(out)
+
+
+def cut(world: World, rows: np.ndarray, size_px: int, change: tuple | None) -> torch.Tensor:
+    """[N, S, S, 3] u8. `change` as of drift.changed: of the same crops, whoever is judged."""
+    if change:
+        made = (size_px, *change, len(rows))
+        if made not in world.changed:
+            plain = augment.plain(world.pictures.images[rows], size_px)
+            world.changed[made] = torch.from_numpy(drift.changed(plain, *change))
+        return world.changed[made]
+    if not world.views:
+        return torch.from_numpy(augment.plain(world.pictures.images[rows], size_px))
+    if size_px not in world.plain:
+        world.plain[size_px] = torch.from_numpy(augment.plain(world.pictures.images, size_px))
+    return world.plain[size_px][torch.from_numpy(rows)]
 
 
 def labels_of(world: World, rows: np.ndarray) -> torch.Tensor:
@@ -56,22 +80,21 @@ def labels_of(world: World, rows: np.ndarray) -> torch.Tensor:
 
 def zero_shot(world: World, strategy: Strategy) -> SignModel:
     """CLIP's tower, and a text side aligned on official drawings: no sign photo was seen."""
-    torch.manual_seed(0)
-    if strategy.tiny:
-        tower, dim = vit.ViT(strategy.size_px, vit.TINY), vit.TINY.dim
-    else:
-        tower, dim = weights.tower(strategy.size_px), vit.B16.dim
-    model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
-    model.to(world.device).eval()
     made = (strategy.size_px, strategy.tiny)
-    if made in world.aligned:
-        model.load_state_dict(world.aligned[made])
-        return model
-    rows = protocols.thinned(protocols.drawn(world.pictures), world.pictures, ALIGNED_PER_CLASS)
-    features = forward(world, model.features, rows, strategy.size_px)
-    align(model, features, labels_of(world, rows))
-    world.aligned[made] = {k: v.clone() for k, v in model.state_dict().items()}
-    return model
+    if made not in world.aligned:
+        torch.manual_seed(0)
+        if strategy.tiny:
+            tower, dim = vit.ViT(strategy.size_px, vit.TINY), vit.TINY.dim
+        else:
+            tower, dim = weights.tower(strategy.size_px), vit.B16.dim
+        model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
+        model.to(world.device).eval()
+        drawn = protocols.drawn(world.pictures)
+        rows = protocols.thinned(drawn, world.pictures, ALIGNED_PER_CLASS)
+        features = forward(world, model.features, rows, strategy.size_px)
+        align(model, features, labels_of(world, rows))
+        world.aligned[made] = model
+    return deepcopy(world.aligned[made])
 
 
 def judge(world: World, score: Callable, rows: np.ndarray, size_px: int,
@@ -140,22 +163,44 @@ class Judge:
         return out
 
 
-def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | None = None,
-        start: SignModel | None = None) -> Iterator[dict]:  # fmt: skip
-    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha.
-
-    `start` is the zero-shot model where the caller has it; it is trained in place.
-    """
+def prepared(world: World, task: Task, strategy: Strategy,
+             seed: int) -> tuple[Judge, np.ndarray, dict]:  # fmt: skip
+    """The judge of a task, the pictures to learn from, and what every row of its results says."""
     chosen = protocols.training(task, world.pictures, world.benchmark, seed)
     known = frozenset(np.unique(world.pictures.label[chosen]).tolist())
-    size_px = strategy.size_px
-    judged = Judge(world, task, size_px, known)
     made = {
         "task": task.name, "protocol": task.protocol, "seed": seed, "strategy": strategy.name,
         "recipe": asdict(strategy), "pictures": len(chosen), "test_cap": world.cap,
         "sentences": len(world.sentences.label),
         "device": _device_name(world.device),
     }  # fmt: skip
+    return Judge(world, task, strategy.size_px, known), chosen, made
+
+
+def batches(world: World, strategy: Strategy, chosen: np.ndarray, seed: int):
+    return learn.batches(
+        world.pictures, strategy, chosen, seed, world.device, world.views, world.workers
+    )
+
+
+def embeddings(world: World, folder: Path | None, name: str, embed: Callable,
+               size_px: int) -> None:  # fmt: skip
+    """Leaves FOLDER/NAME.npz for `separation`, if these are wanted."""
+    if folder and world.embedded:
+        rows = protocols.test(world.pictures, world.benchmark)
+        rows = protocols.thinned(rows, world.pictures, world.embedded)
+        found = forward(world, embed, rows, size_px).cpu().numpy().astype(np.float16)
+        np.savez(folder / f"{name}.npz", embeddings=found, label=world.pictures.label[rows])
+
+
+def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | None = None,
+        start: SignModel | None = None) -> Iterator[dict]:  # fmt: skip
+    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha.
+
+    `start` is the zero-shot model where the caller has it; it is trained in place.
+    """
+    judged, chosen, made = prepared(world, task, strategy, seed)
+    size_px = strategy.size_px
     if strategy.kind == "classic":
         yield made | _classic(world, judged, strategy, chosen, seed, folder)
         return
@@ -165,6 +210,7 @@ def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | 
         return SCALE * model.cosines(model.embed(pixels))
 
     if strategy.kind == "zero_shot":
+        embeddings(world, folder, strategy.name, model.embed, size_px)
         yield made | judged.full(score)
         return
     if strategy.kind == "linear_probe":
@@ -176,20 +222,22 @@ def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | 
 
     def train() -> learn.Outcome:
         return learn.train(
-            model, strategy, lambda m, pixels, labels: loss(m, m.embed(pixels), labels),
-            world.pictures, chosen, seed, world.workers,
+            model, strategy, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels),
+            batches(world, strategy, chosen, seed), seed,
             accuracy_of=lambda: judged.accuracy(score, inside),
             checkpoint=folder and folder / "checkpoint.pt", log=world.log,
         )  # fmt: skip
 
     cost = learn.trained(model, strategy, train, folder)
     spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "betas": cost.betas}
+    embeddings(world, folder, strategy.name, model.embed, size_px)
     yield made | spent | judged.full(score)
     if strategy.name == "ft":
-        yield from _wise(judged, model, before, score, made | spent)
+        yield from _wise(judged, model, before, score, made | spent, folder)
 
 
-def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: dict):
+def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: dict,
+          folder: Path | None):  # fmt: skip
     """Alpha is chosen on validation crops of tuning regions abroad, then tested once."""
     world = judged.world
     after = {k: v.clone() for k, v in model.state_dict().items()}
@@ -209,6 +257,7 @@ def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: 
     for alpha in sorted({0.5, best}):
         model.load_state_dict(merge.wise(before, after, alpha))
         name = "wise-0.5" if alpha == 0.5 else "wise-tuned"
+        embeddings(world, folder, name, model.embed, judged.size_px)
         yield made | {"strategy": name, "alpha": alpha, "curve": curve} | judged.full(score)
     model.load_state_dict(after)
 
@@ -229,24 +278,25 @@ def _probe(world: World, model: SignModel, chosen: np.ndarray, size_px: int) -> 
 
 def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
     torch.manual_seed(seed)
-    model, start = classic.make(strategy, len(world.benchmark.classes))
+    model, start = classic.make(strategy, len(world.benchmark.classes), world.pack)
     model.to(world.device)
 
     def score(pixels):
         with torch.autocast(world.device.type, torch.bfloat16):
             return model(pixels).float()
 
-    def loss(m, pixels, labels):
+    def loss(m, pixels, labels, *_):
         return F.cross_entropy(score(pixels), labels, label_smoothing=SMOOTHING)
 
     def train() -> learn.Outcome:
         return learn.train(
-            model, strategy, loss, world.pictures, chosen, seed, world.workers,
+            model, strategy, loss, batches(world, strategy, chosen, seed), seed,
             checkpoint=folder and folder / "checkpoint.pt", log=world.log,
         )  # fmt: skip
 
     cost = learn.trained(model, strategy, train, folder)
     spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "start": start}
+    embeddings(world, folder, strategy.name, score, strategy.size_px)
     return spent | judged.full(score)
 
 

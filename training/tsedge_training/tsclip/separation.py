@@ -9,10 +9,12 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 from . import charts, learn, matrix, protocols, run
+from .benchmark import load
 from .strategies import STRATEGIES
 
 CLASSES_SHOWN = 12
 NEIGHBOURS = 10
+ACROSS = 4  # panels in a row
 
 
 def scores(embeddings: np.ndarray, label: np.ndarray) -> dict[str, float]:
@@ -28,7 +30,7 @@ def scores(embeddings: np.ndarray, label: np.ndarray) -> dict[str, float]:
 def make(pack: Path, runs: list[Path], device: str, cap: int, out: Path) -> dict:
     """`separation.svg` and its scores: the zero-shot tower, then each run's weights."""
     out.mkdir(parents=True, exist_ok=True)
-    world = matrix.world(pack, device, workers=0, cap=cap, drift=False)
+    world = matrix.world(pack, device, cap=cap)
     strategy = STRATEGIES["ft"]
     rows = protocols.thinned(protocols.test(world.pictures, world.benchmark), world.pictures, cap)
     label = world.pictures.label[rows]
@@ -44,13 +46,29 @@ def make(pack: Path, runs: list[Path], device: str, cap: int, out: Path) -> dict
     return {name: found for name, (found, _) in panels.items()}
 
 
+def from_files(files: list[Path], out: Path) -> dict:
+    """The same of embeddings that kept runs left (`matrix run --embedded`); no pictures needed."""
+    out.mkdir(parents=True, exist_ok=True)
+    panels = {}
+    for file in files:
+        with np.load(file) as kept:
+            embeddings, label = kept["embeddings"].astype(np.float32), kept["label"]
+        panels[file.stem] = (scores(embeddings, label), embeddings)
+    draw(panels, label, load(), out / "separation.svg")
+    return {name: found for name, (found, _) in panels.items()}
+
+
 def draw(panels, label, benchmark, file: Path) -> None:
     """One panel a model; colour is the class, of the commonest ones."""
     shown = np.argsort(-np.bincount(label, minlength=len(benchmark.classes)))[:CLASSES_SHOWN]
     kept = np.isin(label, shown)
-    figure = charts.new(4.2 * len(panels), 4.8)
-    axes = figure.subplots(1, len(panels), squeeze=False)
-    for axis, (name, (found, embeddings)) in zip(axes[0], panels.items(), strict=True):
+    across = min(len(panels), ACROSS)
+    down = -(-len(panels) // across)
+    figure = charts.new(4.2 * across, 0.6 + 4.2 * down)
+    axes = figure.subplots(down, across, squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (name, (found, embeddings)) in zip(axes.flat, panels.items(), strict=False):
         flat = TSNE(metric="cosine", init="random", random_state=0).fit_transform(embeddings[kept])
         for i, c in enumerate(shown):
             mine = label[kept] == c

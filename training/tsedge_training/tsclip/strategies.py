@@ -5,18 +5,21 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 
+from . import students
 from .merge import Adwe
 from .model import SCALE, SignModel
 
 SMOOTHING = 0.1
+TEACHER = "adwe-decaying"
 
 
 @dataclass(frozen=True)
 class Strategy:
     """One row of the comparison. All share data, seeds and budget.
 
-    `kind`: zero_shot, linear_probe, fine_tune, contrastive or classic. WiSE-FT needs no run of its
-    own: it is made of the weights before and after `fine_tune`.
+    `kind`: zero_shot, linear_probe, fine_tune, contrastive, classic or student. WiSE-FT needs no
+    run of its own: it is made of the weights before and after `fine_tune`. A student learns from
+    the weights of the strategy `teacher` in the same task, or alone.
     """
 
     name: str
@@ -30,16 +33,30 @@ class Strategy:
     size_px: int = 80
     adwe: Adwe | None = None
     classic: str | None = None
+    student: str | None = None
+    teacher: str | None = None
     tiny: bool = False
 
     def debug(self) -> "Strategy":
         """The same code on a tiny tower with random weights: seconds, and no more than a smoke."""
-        images = min(self.images, 1200)
-        return replace(self, images=images, learning_rate=1e-3, size_px=48, tiny=True)
+        images, batch = min(self.images, 1200), min(self.batch, 32)
+        return replace(self, images=images, batch=batch, learning_rate=1e-3, size_px=48, tiny=True)
 
 
 def _adwe(name, **how) -> Strategy:
     return Strategy(name, "fine_tune", adwe=Adwe(**how))
+
+
+def _students() -> list[Strategy]:
+    """Each with the teacher of its task and, "-alone", by the labels only."""
+    return [
+        Strategy(
+            f"student-{name}{suffix}", "student", images=600_000, batch=512, learning_rate=2e-3,
+            size_px=shape.size_px, student=name, teacher=teacher,
+        )
+        for name, shape in students.SHAPES.items()
+        for suffix, teacher in (("", TEACHER), ("-alone", None))
+    ]  # fmt: skip
 
 
 STRATEGIES = {
@@ -54,11 +71,24 @@ STRATEGIES = {
         _adwe("adwe-accuracy", schedule="accuracy"),
         _adwe("adwe-constant-step", per_step=True),
         _adwe("adwe-decaying-step", schedule="decaying", per_step=True),
+        Strategy("ft-lr-5e-5", "fine_tune", learning_rate=5e-5),
+        Strategy("ft-lr-2e-4", "fine_tune", learning_rate=2e-4),
+        _adwe("adwe-decaying-0.05", beta=0.05, schedule="decaying"),
+        _adwe("adwe-decaying-0.3", beta=0.3, schedule="decaying"),
+        Strategy(
+            "efficientnet-lite2", "classic", classic="efficientnet_lite2", learning_rate=1e-3,
+            size_px=128,
+        ),
+        Strategy(
+            "efficientnet-lite2-3e-3", "classic", classic="efficientnet_lite2",
+            learning_rate=3e-3, size_px=128,
+        ),
         Strategy("resnet50", "classic", classic="resnet50", learning_rate=5e-4, size_px=96),
         Strategy("swin-t", "classic", classic="swin_t", learning_rate=5e-4, size_px=96),
         Strategy(
             "efficientnet-b0", "classic", classic="efficientnet_b0", learning_rate=1e-3, size_px=96
         ),
+        *_students(),
     )
 }  # fmt: skip
 

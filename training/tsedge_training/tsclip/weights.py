@@ -70,7 +70,7 @@ def _kept(onnx_file: Callable[[], Path]) -> dict[str, torch.Tensor]:
     if not file.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
         state = renamed(dequantised(_checked(onnx_file())))
-        partial = file.with_suffix(".partial")
+        partial = file.with_suffix(f".{os.getpid()}")  # several processes may be at it
         save_file(state, partial)
         partial.rename(file)
     return load_file(file)

@@ -1,0 +1,61 @@
+"""Students as the runtime would run them: int8, one core, one picture at a time."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from .. import export
+from ..evaluate import OnnxEncoder
+from . import distil, learn, matrix, protocols, run, students
+from .model import SCALE, SignModel
+from .pictures import VALIDATION
+
+CALIBRATED_BY = 300
+
+
+def make(pack: Path, runs: list[Path], cap: int | None, out: Path) -> list[dict]:
+    """RUN/model.pt of each -> OUT/NAME.onnx, .int8.onnx, and a line of OUT/edge.jsonl."""
+    out.mkdir(parents=True, exist_ok=True)
+    world = matrix.world(pack, "cpu", cap=cap)
+    rows = [row(world, folder, out) for folder in runs]
+    (out / "edge.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return rows
+
+
+def row(world: run.World, folder: Path, out: Path) -> dict:
+    recipe = json.loads((folder / "cost.json").read_text(encoding="utf-8"))["recipe"]
+    size_px, name = recipe["size_px"], recipe["name"]
+    state = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
+    dim, classes = state["text.weight"].shape[0], len(world.benchmark.classes)
+    encoder = students.make(students.SHAPES[recipe["student"]], dim)
+    model = SignModel(encoder, dim, world.sentences, classes)
+    learn.load(model, folder / "model.pt")
+
+    pictures = world.pictures
+    known = protocols.photos(pictures, world.benchmark, world.benchmark.regions, VALIDATION)
+    known = np.random.default_rng(0).permutation(known)[:CALIBRATED_BY]
+    wide, narrow = out / f"{name}.onnx", out / f"{name}.int8.onnx"
+    export.to_onnx(SimpleNamespace(encoder=encoder), size_px, wide)
+    export.to_int8(wide, narrow, run.cut(world, known, size_px, None).numpy())
+
+    tested = protocols.test(pictures, world.benchmark)
+    tested = protocols.thinned(tested, pictures, world.cap)
+    out_row = {"task": folder.name.split("-student")[0], "strategy": name}
+    out_row |= distil.size(encoder, size_px)
+    for form, file in (("fp32", wide), ("int8", narrow)):
+        session = OnnxEncoder(file)
+
+        def score(pixels, session=session):
+            planes = pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+            return SCALE * model.cosines(torch.from_numpy(session(planes)))
+
+        scored = run.judge(world, score, tested, size_px)
+        out_row[form] = {
+            "top1": round(100 * float((scored.predicted == scored.label).mean()), 2),
+            "ms": export.latency_ms(session),
+            "bytes": file.stat().st_size,
+        }
+    return out_row
