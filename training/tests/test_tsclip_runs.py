@@ -96,6 +96,7 @@ def test_results_are_gone_on_with_not_repeated(world, tmp_path, capsys):
     table = (tmp_path / "out" / "tables.md").read_text()
     assert "| one-DE | ft | 1 | 64 |" in table
     assert re.search(r"\| one-BE \| ft \| 3 \| 64 \| \d+\.\d ± ", table)
+    assert re.search(r"\| wise-0.5 \| 2 \| \d+\.\d \| [+-]\d+\.\d ± \d+\.\d \|", table)
     assert re.search(r"\| adwe-constant \| -?\d+\.\d \| \d", table)  # what it forgot
     assert (tmp_path / "out" / "regions-ft.svg").stat().st_size > 1000
 
@@ -121,7 +122,7 @@ def test_pictures_are_kept_and_errors_shown_with_their_crops(world, tmp_path):
     figures.make([results], folder, tmp_path / "out")
     table = (tmp_path / "out" / "tables.md").read_text()
     gap = rows[1]["abroad"]["top1"] - rows[0]["abroad"]["top1"]
-    shown = re.search(r"wise-\S+ \| 1 \| 64 .*? ([+-]\d+\.\d+) \[", table)
+    shown = re.search(rf"{rows[1]['strategy']} \| 1 \| 64 .*? ([+-]\d+\.\d+) \[", table)
     assert float(shown[1]) == pytest.approx(gap, abs=0.06)
     assert (tmp_path / "out" / "alpha.svg").is_file()
 

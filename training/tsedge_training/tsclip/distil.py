@@ -1,6 +1,6 @@
 """Small encoders in the tower's space: taught by its embeddings, or by the labels alone."""
 
-import os
+import fcntl
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -78,22 +78,26 @@ def _seen(world, teacher: SignModel | None, folder: Path | None, views, wide_px:
         yield resized(pixels, size_px), labels, *target
 
 
-@torch.no_grad()
 def _known(world, teacher: SignModel, folder: Path, wide_px: int) -> torch.Tensor:
     """[M, K, D]: the teacher's embeddings of all views, made once and kept beside its weights."""
-    file, table = folder / TAUGHT, world.views.table
-    if not file.is_file():
-        flat = table.flatten(0, 1)
-        found = []
-        for i in range(0, len(flat), EMBEDDED_AT_ONCE):
-            pixels = flat[i : i + EMBEDDED_AT_ONCE].to(world.device).permute(0, 3, 1, 2)
-            found.append(teacher.embed(resized(pixels, wide_px).float()).half())
-        every = torch.cat(found).view(*table.shape[:2], -1)
-        partial = file.with_name(f"{os.getpid()}-{TAUGHT}")
-        np.save(partial, every.cpu().numpy())
-        partial.rename(file)
-        return every
+    file = folder / TAUGHT
+    with open(file.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # other processes wait for the first one's
+        if not file.is_file():
+            partial = file.with_suffix(".partial.npy")
+            np.save(partial, _embedded(world, teacher, wide_px))
+            partial.rename(file)
     return torch.from_numpy(np.load(file)).to(world.device)
+
+
+@torch.no_grad()
+def _embedded(world, teacher: SignModel, wide_px: int) -> np.ndarray:
+    table = world.views.table
+    flat, found = table.flatten(0, 1), []
+    for i in range(0, len(flat), EMBEDDED_AT_ONCE):
+        pixels = flat[i : i + EMBEDDED_AT_ONCE].to(world.device).permute(0, 3, 1, 2)
+        found.append(teacher.embed(resized(pixels, wide_px).float()).half())
+    return torch.cat(found).view(*table.shape[:2], -1).cpu().numpy()
 
 
 def size(encoder: torch.nn.Module, size_px: int) -> dict:

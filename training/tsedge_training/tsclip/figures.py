@@ -29,6 +29,7 @@ def make(results: list[Path], pack: Path, out: Path) -> None:
     shown = pictures.read(pack / pictures.PICTURES) if pack.is_dir() else None
     parts = (
         seeds.table(rows, shown, benchmark),
+        *(studies.cross_region(rows, benchmark.regions, suffix) for suffix in (DRAWN, "")),
         by_region(rows),
         studies.students(rows, out / "students.svg"),
         studies.few_shots(rows),

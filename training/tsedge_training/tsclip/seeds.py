@@ -7,6 +7,7 @@ import numpy as np
 from . import metrics, protocols
 from .benchmark import Benchmark
 from .pictures import Pictures
+from .strategies import STRATEGIES
 
 BASELINES = ("ft", "wise-0.5")
 T95 = {3: 4.30, 4: 3.18, 5: 2.78}  # of Student's t, by the number of seeds
@@ -31,12 +32,18 @@ def seen(row: dict) -> int:
 
 
 def groups(rows: list[dict]) -> dict[tuple, list[dict]]:
-    """Rows that differ by their seed alone, in the order of the results."""
+    """Rows that differ by their seed alone, by task and in the order of the strategies."""
     out = defaultdict(list)
     for row in rows:
         if "regions" in row:
             out[row["task"], row["strategy"], row["test_cap"], seen(row)].append(row)
-    return out
+    return dict(sorted(out.items(), key=lambda pair: (pair[0][0], place(pair[0][1]), pair[0][3])))
+
+
+def place(strategy: str) -> tuple[int, str]:
+    """WiSE-FT comes behind FT, of which it is made."""
+    names = list(STRATEGIES)
+    return names.index("ft" if strategy.startswith("wise") else strategy), strategy
 
 
 def table(rows: list[dict], shown: Pictures | None, benchmark: Benchmark) -> str:

@@ -51,8 +51,9 @@ def _students() -> list[Strategy]:
     """Each with the teacher of its task and, "-alone", by the labels only."""
     return [
         Strategy(
-            f"student-{name}{suffix}", "student", images=600_000, batch=512, learning_rate=2e-3,
-            size_px=shape.size_px, student=name, teacher=teacher,
+            f"student-{name}{suffix}", "student", images=600_000, batch=512,
+            learning_rate=1e-3 if shape.attention else 2e-3, size_px=shape.size_px, student=name,
+            teacher=teacher,
         )
         for name, shape in students.SHAPES.items()
         for suffix, teacher in (("", TEACHER), ("-alone", None))

@@ -5,12 +5,47 @@ from pathlib import Path
 import numpy as np
 
 from . import charts
-from .seeds import figure, spread
+from .seeds import BASELINES, figure, place, spread
 from .strategies import TEACHER
 
 NEW = "CN"  # the region of the few-shot study
 SHOTS = {f"out-{NEW}": "0", f"few-{NEW}-1": "1", f"few-{NEW}-4": "4", f"few-{NEW}-16": "16",
          "all": "all"}  # fmt: skip
+
+
+def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str:
+    """The paper's average: trained on one region, tested on each other; all regions count alike.
+
+    Differences are of the same training regions, ± half the 95 % interval over these.
+    """
+    away = {}
+    for row in rows:
+        trained = row["task"].removeprefix("one-").removesuffix(suffix)
+        if trained in regions and row["task"] == f"one-{trained}{suffix}":
+            cells = [f["top1"] for name, f in row["regions"].items() if name != trained]
+            away.setdefault(row["strategy"], {}).setdefault(trained, []).append(np.mean(cells))
+    means = {s: {r: float(np.mean(v)) for r, v in of.items()} for s, of in away.items()}
+    means = {s: of for s, of in means.items() if len(of) > 1}
+    if not means:
+        return ""
+    lines = [
+        f"Trained on one region{' and drawings' if suffix else ''}, mean of the other regions:",
+        "",
+        "| strategy | regions trained on | mean | to FT | to WiSE .5 |",
+        "|---|---|---|---|---|",
+    ]
+    for strategy in sorted(means, key=place):
+        of = means[strategy]
+        gaps = []
+        for base in BASELINES:
+            both = sorted(set(of) & set(means.get(base, {}))) if base != strategy else []
+            gap = [of[r] - means[base][r] for r in both]
+            half = 1.96 * np.std(gap, ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0
+            gaps.append(f"{np.mean(gap):+.1f} ± {half:.1f}" if gap else "")
+        lines.append(
+            f"| {strategy} | {len(of)} | {np.mean(list(of.values())):.1f} | {' | '.join(gaps)} |"
+        )
+    return "\n".join(lines)
 
 
 def students(rows: list[dict], file: Path) -> str:
