@@ -21,9 +21,9 @@ from .patches import Patch
 from .scenes import Scene
 
 PACK = "stock.zip"
-QUALITY, LOSSLESS = 70, 101  # WebP's; the sources are JPEG of about the same
+QUALITY, LOSSLESS = 92, 101  # WebP's
 # The partly labelled photographs are larger than their signs need.
-PARTLY_LABELLED_PX = 480
+PARTLY_LABELLED_PX = 640
 
 
 @dataclass

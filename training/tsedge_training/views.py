@@ -1,5 +1,6 @@
 """Batches of changed pictures without end, made in place or by worker processes."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class Views(torch.utils.data.IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         worker = torch.utils.data.get_worker_info()
         if worker:
+            os.nice(5)  # the training loop goes first
             cv2.setNumThreads(1)
         rng = np.random.default_rng([self.recipe.seed, worker.id + 1 if worker else 0])
         while True:
