@@ -9,7 +9,7 @@ import torch
 
 from .. import export
 from ..evaluate import OnnxEncoder
-from . import distil, learn, matrix, protocols, run, students
+from . import charts, distil, learn, matrix, protocols, run, students
 from .model import SCALE, SignModel
 from .pictures import VALIDATION
 
@@ -22,7 +22,29 @@ def make(pack: Path, runs: list[Path], cap: int | None, out: Path) -> list[dict]
     world = matrix.world(pack, "cpu", cap=cap)
     rows = [row(world, folder, out) for folder in runs]
     (out / "edge.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    draw(rows, out / "edge.svg")
     return rows
+
+
+def draw(rows: list[dict], file: Path) -> None:
+    """Accuracy against latency and against bytes, in both forms."""
+    plot = charts.new(8.4, 3.6)
+    costs = (("ms", 1, "ms a picture, one core"), ("bytes", 1e-6, "MB"))
+    for axis, (cost, unit, words) in zip(plot.subplots(1, 2, sharey=True), costs, strict=True):
+        for form, style in (("fp32", "s--"), ("int8", "o-")):
+            places = sorted(
+                (unit * r[form][cost], r[form]["top1"], r["strategy"].removeprefix("student-"))
+                for r in rows
+            )
+            axis.plot([x for x, *_ in places], [y for _, y, _ in places], style, label=form)
+            for x, y, name in places if form == "int8" else []:
+                axis.annotate(name, (x, y), fontsize=7, xytext=(3, -9), textcoords="offset points")
+        axis.set_xscale("log")
+        axis.margins(x=0.15)
+        axis.set_xlabel(words)
+        axis.legend(fontsize=7)
+    plot.axes[0].set_ylabel("top-1, %")
+    charts.save(plot, file)
 
 
 def row(world: run.World, folder: Path, out: Path) -> dict:

@@ -10,7 +10,7 @@ from . import charts, pictures, seeds, studies
 from .benchmark import Benchmark, load
 
 DRAWN = "+drawings"
-CURVES = 4  # tasks whose alpha curve is drawn
+CURVES = 4  # tasks whose alpha curve is drawn, those with regions abroad to choose by first
 
 
 def make(results: list[Path], pack: Path, out: Path) -> None:
@@ -29,6 +29,7 @@ def make(results: list[Path], pack: Path, out: Path) -> None:
     shown = pictures.read(pack / pictures.PICTURES) if pack.is_dir() else None
     parts = (
         seeds.table(rows, shown, benchmark),
+        seeds.leads(rows, shown, benchmark),
         *(studies.cross_region(rows, benchmark.regions, suffix) for suffix in (DRAWN, "")),
         by_region(rows),
         studies.students(rows, out / "students.svg"),
@@ -92,15 +93,22 @@ def alpha_curve(rows, file: Path) -> None:
     figure = charts.new(5, 3.4)
     axis = figure.subplots()
     first = {row["task"]: row for row in reversed(rows)}
-    for row in list(first.values())[-CURVES:]:
+    known = sorted(first.values(), key=lambda r: (not _judged_abroad(r), r["task"]))[:CURVES]
+    for i, row in enumerate(known):
         alphas = [p["alpha"] for p in row["curve"]]
-        for name, style in (("validation_home", "--"), ("validation_abroad", "-")):
+        shown = (("validation_home", "--"), ("validation_abroad", "-"))[: 1 + _judged_abroad(row)]
+        for name, style in shown:
             label = f"{row['task']}, {name.split('_')[1]}"
-            axis.plot(alphas, [p[name] for p in row["curve"]], style, marker="o", label=label)
+            values = [p[name] for p in row["curve"]]
+            axis.plot(alphas, values, style, color=f"C{i}", marker="o", markersize=3, label=label)
     axis.set_xlabel("alpha (0: zero-shot, 1: fine-tuned)")
     axis.set_ylabel("validation top-1, %")
     axis.legend(fontsize=7)
     charts.save(figure, file)
+
+
+def _judged_abroad(row: dict) -> bool:
+    return any(p["validation_abroad"] for p in row["curve"])
 
 
 def by_region(rows) -> str:

@@ -10,6 +10,8 @@ from .pictures import Pictures
 from .strategies import STRATEGIES
 
 BASELINES = ("ft", "wise-0.5")
+LEADER = "adwe-decaying"
+RIVALS = ("ft", "wise-0.5", "wise-tuned", "flyp", "efficientnet-lite2")
 T95 = {3: 4.30, 4: 3.18, 5: 2.78}  # of Student's t, by the number of seeds
 
 
@@ -76,6 +78,19 @@ def table(rows: list[dict], shown: Pictures | None, benchmark: Benchmark) -> str
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def leads(rows: list[dict], shown: Pictures | None, benchmark: Benchmark) -> str:
+    """By how much the leader is ahead of each rival, abroad (at home, where none are abroad)."""
+    every = groups(rows)
+    lines = [f"Lead of {LEADER}, points:", "", f"| task | {' | '.join(RIVALS)} |",
+             "|---" * (1 + len(RIVALS)) + "|"]  # fmt: skip
+    for (task, strategy, cap, count), mine in every.items():
+        if strategy == LEADER:
+            rivals = [every.get((task, name, cap, count), []) for name in RIVALS]
+            cells = [gap(mine, rival, shown, benchmark) for rival in rivals]
+            lines.append(f"| {task} | {' | '.join(cells)} |")
+    return "\n".join(lines) if len(lines) > 4 else ""
 
 
 def _spread(rows: list[dict], group: str, name: str) -> str:
