@@ -58,13 +58,18 @@ def to_onnx(model: Model, size_px: int, file: Path) -> None:
 
 
 def to_int8(fp32: Path, int8: Path, pictures: np.ndarray) -> None:
-    """Static QDQ quantisation of convolutions and the head, a scale per channel."""
+    """Static QDQ quantisation of convolutions and the head, a scale per channel.
+
+    The head's output stays float: one scale for a space in which one dimension leads, as in CLIP's,
+    would leave the others few steps.
+    """
     prepared = int8.with_suffix(".prepared.onnx")
     quant_pre_process(fp32, prepared)
     quantize_static(
         prepared, int8, _Pictures(pictures), quant_format=QuantFormat.QDQ, per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Relu", "MaxPool", "Gemm", "MatMul"],
+        extra_options={"OpTypesToExcludeOutputQuantization": ["Gemm"]},
     )  # fmt: skip
     prepared.unlink()
 
