@@ -2,12 +2,15 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from tsedge_training import export
+from tsedge_training.evaluate import OnnxEncoder
 from tsedge_training.tsclip import (
     claims,
     distil,
@@ -16,18 +19,25 @@ from tsedge_training.tsclip import (
     lite2,
     matrix,
     merge,
+    premade,
+    run,
     separation,
+    students,
     views,
 )
 
 
 @pytest.fixture(scope="module")
 def viewed(world, tmp_path_factory):
-    """The same world with two views of each picture."""
+    """The same world, a fifth of what may be learned, two views of each."""
+    pictures = world.pictures
+    learned, every = premade.learned(pictures), np.arange(len(pictures.role))
+    kept = ~np.isin(every, learned) | np.isin(every, learned[::5])
+    few = replace(pictures, **{f.name: getattr(pictures, f.name)[kept] for f in fields(pictures)})
     file = tmp_path_factory.mktemp("views") / "views.npy"
-    views.make(world.pictures, file, count=2)
-    made = views.read(file, world.pictures, world.device)
-    return replace(world, views=made, drift=False, embedded=1, plain={}, aligned={})
+    premade.make(few, file, count=2)
+    made = views.read(file, few, world.device)
+    return replace(world, pictures=few, views=made, drift=False, embedded=1, plain={}, aligned={})
 
 
 def short(task, *names, images=320, seeds=(0,)):
@@ -42,7 +52,7 @@ def rows_of(file):
 def test_a_pool_makes_the_same_views(world, viewed, tmp_path):
     few = replace(world.pictures, role=np.where(np.arange(len(world.pictures.role)) < 100, 0, 2))
     for processes in (1, 2):
-        views.make(few, tmp_path / f"{processes}.npy", 2, processes)
+        premade.make(few, tmp_path / f"{processes}.npy", 2, processes)
     one, two = (np.load(tmp_path / f"{n}.npy") for n in (1, 2))
     assert one.shape[1:] == (2, 80, 80, 3) and (one == two).all()
     with pytest.raises(ValueError, match="make it again"):
@@ -50,7 +60,7 @@ def test_a_pool_makes_the_same_views(world, viewed, tmp_path):
 
 
 def test_batches_are_the_same_for_all_strategies_of_a_seed(viewed):
-    pictures, chosen = viewed.pictures, views.learned(viewed.pictures)[5:300]
+    pictures, chosen = viewed.pictures, premade.learned(viewed.pictures)[5:300]
     weights = np.full(len(chosen), 1 / len(chosen))
 
     def drawn(size_px, seed):
@@ -76,18 +86,19 @@ def test_every_kind_of_strategy_learns_from_views(viewed, tmp_path):
     assert kept["embeddings"].shape[0] == len(kept["label"]) == 46 * 10
 
 
-def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path):
-    every = ("adwe-decaying", "student-32-s", "student-48-hybrid", "student-32-s-alone")
+def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path, monkeypatch):
+    monkeypatch.setattr(edge, "CALIBRATED_BY", 40)
+    every = ("adwe-decaying", "student-32-xs", "student-48-hybrid", "student-32-xs-alone")
     for shown, names in ((viewed, every), (replace(world, drift=False, aligned={}), every[:2])):
         results, kept = tmp_path / f"{bool(shown.views)}.jsonl", tmp_path / str(bool(shown.views))
         matrix.go(shown, short("all+drawings", *names, images=64), results, kept, debug=True)
         teacher, *pupils = rows_of(results)
         assert [p["strategy"] for p in pupils] == list(names[1:])
-        assert all(p["mflops"] > 50 and 2e5 < p["parameters"] < 3e6 for p in pupils)
+        assert all(p["mflops"] > 5 and 5e4 < p["parameters"] < 3e6 for p in pupils)
         assert all(set(p["regions"]) == set(teacher["regions"]) for p in pupils)
         figures.make([results], tmp_path / "none", tmp_path / "out")
         table = (tmp_path / "out" / "tables.md").read_text()
-        assert re.search(r"\| student-32-s \| 0\.64 M \| 116 \| \d", table)
+        assert re.search(r"\| student-32-xs \| 0\.12 M \| 8 \| \d", table)
         assert (tmp_path / "out" / "students.svg").stat().st_size > 1000
     folder = kept.parent / "True" / "all+drawings-student-48-hybrid-0"
     found = edge.row(replace(world, cap=1, drift=False), folder, tmp_path)
@@ -96,6 +107,22 @@ def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path):
     edge.draw([found], tmp_path / "edge.svg")
     assert "48-hybrid" in (tmp_path / "edge.svg").read_text()
     assert (kept.parent / "True" / "all+drawings-adwe-decaying-0" / distil.TAUGHT).is_file()
+
+
+def test_int8_keeps_a_space_in_which_one_dimension_leads(world, tmp_path):
+    torch.manual_seed(0)
+    encoder = students.make(students.SHAPES["32-xs"], 96).eval()
+    with torch.no_grad():
+        encoder.head.bias[3] = 9
+    pixels = run.cut(world, np.arange(60), 32, None).numpy()
+    wide, narrow = tmp_path / "wide.onnx", tmp_path / "narrow.onnx"
+    export.to_onnx(SimpleNamespace(encoder=encoder), 32, wide)
+    export.to_int8(wide, narrow, pixels[:30])
+    found = [OnnxEncoder(file)(pixels[30:]) for file in (wide, narrow)]
+    assert (found[0][:, 3] > 0.9).all()
+    rest = [np.delete(f, 3, axis=1) for f in found]
+    near = (rest[0] * rest[1]).sum(1) / np.prod([np.linalg.norm(r, axis=1) for r in rest], axis=0)
+    assert near.min() > 0.99
 
 
 def test_a_pupil_comes_near_its_teacher(viewed, tmp_path):

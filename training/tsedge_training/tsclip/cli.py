@@ -79,10 +79,10 @@ def act(chosen: argparse.Namespace) -> None:
 
         pack.make(data_root(), benchmark.load(), chosen.out)
     elif chosen.step == "views":
-        from . import pictures, views
+        from . import pictures, premade
 
         shown = pictures.read(chosen.pack / pictures.PICTURES)
-        views.make(shown, chosen.out, chosen.count, chosen.processes)
+        premade.make(shown, chosen.out, chosen.count, chosen.processes)
     elif chosen.step == "run":
         _run(chosen)
     elif chosen.step == "figures":
