@@ -104,6 +104,9 @@ def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path, mo
     found = edge.row(replace(world, cap=1, drift=False), folder, tmp_path)
     assert found["int8"]["top1"] == pytest.approx(found["fp32"]["top1"], abs=3)
     assert found["int8"]["bytes"] < 0.4 * found["fp32"]["bytes"]
+    monkeypatch.setattr(edge, "TURNS", 1)
+    edge.timed([found], tmp_path)
+    assert found["int8"]["ms"] > 0
     edge.draw([found], tmp_path / "edge.svg")
     assert "48-hybrid" in (tmp_path / "edge.svg").read_text()
     assert (kept.parent / "True" / "all+drawings-adwe-decaying-0" / distil.TAUGHT).is_file()

@@ -14,6 +14,7 @@ from .model import SCALE, SignModel
 from .pictures import VALIDATION
 
 CALIBRATED_BY = 300
+TURNS = 5
 
 
 def make(pack: Path, runs: list[Path], cap: int | None, out: Path) -> list[dict]:
@@ -21,9 +22,23 @@ def make(pack: Path, runs: list[Path], cap: int | None, out: Path) -> list[dict]
     out.mkdir(parents=True, exist_ok=True)
     world = matrix.world(pack, "cpu", cap=cap)
     rows = [row(world, folder, out) for folder in runs]
+    timed(rows, out)
     (out / "edge.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
     draw(rows, out / "edge.svg")
     return rows
+
+
+def timed(rows: list[dict], folder: Path) -> None:
+    """Milliseconds anew, all nets in turns, the least of their medians: the machine may be busy."""
+    forms = [(r, form) for r in rows for form in ("fp32", "int8")]
+    sessions = [OnnxEncoder(folder / name_of(r["strategy"], form)) for r, form in forms]
+    turns = [[export.latency_ms(s) for s in sessions] for _ in range(TURNS)]
+    for (r, form), found in zip(forms, zip(*turns, strict=True), strict=True):
+        r[form]["ms"] = min(found)
+
+
+def name_of(strategy: str, form: str) -> str:
+    return f"{strategy}.int8.onnx" if form == "int8" else f"{strategy}.onnx"
 
 
 def draw(rows: list[dict], file: Path) -> None:
@@ -59,7 +74,7 @@ def row(world: run.World, folder: Path, out: Path) -> dict:
     pictures = world.pictures
     known = protocols.photos(pictures, world.benchmark, world.benchmark.regions, VALIDATION)
     known = np.random.default_rng(0).permutation(known)[:CALIBRATED_BY]
-    wide, narrow = out / f"{name}.onnx", out / f"{name}.int8.onnx"
+    wide, narrow = (out / name_of(name, form) for form in ("fp32", "int8"))
     export.to_onnx(SimpleNamespace(encoder=encoder), size_px, wide)
     export.to_int8(wide, narrow, run.cut(world, known, size_px, None).numpy())
 

@@ -103,7 +103,7 @@ def alpha_curve(rows, file: Path) -> None:
             axis.plot(alphas, values, style, color=f"C{i}", marker="o", markersize=3, label=label)
     axis.set_xlabel("alpha (0: zero-shot, 1: fine-tuned)")
     axis.set_ylabel("validation top-1, %")
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, handlelength=4)
     charts.save(figure, file)
 
 
