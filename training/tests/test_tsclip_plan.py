@@ -98,7 +98,7 @@ def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path, mo
         assert all(set(p["regions"]) == set(teacher["regions"]) for p in pupils)
         figures.make([results], tmp_path / "none", tmp_path / "out")
         table = (tmp_path / "out" / "tables.md").read_text()
-        assert re.search(r"\| student-32-xs \| 0\.12 M \| 8 \| \d", table)
+        assert re.search(r"\| student-32-xs \| 0\.11 M \| 17 \| \d", table)
         assert (tmp_path / "out" / "students.svg").stat().st_size > 1000
     folder = kept.parent / "True" / "all+drawings-student-48-hybrid-0"
     found = edge.row(replace(world, cap=1, drift=False), folder, tmp_path)
