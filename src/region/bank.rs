@@ -28,7 +28,7 @@ pub struct Calibration {
     pub bias: BTreeMap<String, f32>,
     /// A class is named only from this probability on.
     pub min_probability: f32,
-    /// The same for single classes.
+    /// The same for single classes; of these, evidence in plenty asks no less.
     #[serde(default)]
     pub min_probability_of: BTreeMap<String, f32>,
     /// Below this cosine nothing is named, however much better than the rest it is.
@@ -40,6 +40,9 @@ pub struct Calibration {
 struct Rule {
     bias: f32,
     min_probability: f32,
+    /// Whether `min_probability` is the class's own, as of looks that no photo has shown: many looks at
+    /// something strange are no better than one.
+    own: bool,
 }
 
 /// What a bank was made from.
@@ -96,6 +99,7 @@ impl RegionBank {
                 min_probability: (calibration.min_probability_of.get(&class.key))
                     .copied()
                     .unwrap_or(calibration.min_probability),
+                own: calibration.min_probability_of.contains_key(&class.key),
             })
             .collect();
         let mut by_key: Vec<u16> = (0..classes.len() as u16).collect();
@@ -177,8 +181,8 @@ impl RegionBank {
 
     /// Matches an embedding of unit length; anything else matches nothing.
     ///
-    /// `relief` lowers every class's least probability: 0 for a single look, more for evidence that
-    /// has agreed with itself for long.
+    /// `relief` lowers the least probability, but no class's own: 0 for a single look, more for
+    /// evidence that has agreed with itself for long.
     pub fn classify(&self, embedding: ArrayView1<'_, f32>, relief: f32) -> Match {
         let mut cosine = [f32::NEG_INFINITY; MAX_CLASSES];
         let cosine = &mut cosine[..self.classes.len()];
@@ -234,21 +238,20 @@ impl RegionBank {
             })
             .collect();
         Match {
-            naming: self.name(first, probability(first) + relief, cosine[first]),
+            naming: self.name(first, probability(first), cosine[first], relief),
             probability: probability(first),
             margin: probability(first) - second,
             top,
         }
     }
 
-    fn name(&self, class: usize, probability: f32, cosine: f32) -> Naming {
-        let info = &self.classes[class];
+    fn name(&self, class: usize, probability: f32, cosine: f32, relief: f32) -> Naming {
+        let (info, rule) = (&self.classes[class], self.rules[class]);
+        let least = rule.min_probability - if rule.own { 0.0 } else { relief };
         match info.family {
             Family::Background => Naming::NotASign,
             Family::OtherSign => Naming::UnknownSign,
-            _ if probability < self.rules[class].min_probability || cosine < self.min_cosine => {
-                Naming::UnknownSign
-            }
+            _ if probability < least || cosine < self.min_cosine => Naming::UnknownSign,
             _ => Naming::Sign(Arc::clone(info)),
         }
     }
@@ -302,6 +305,21 @@ pub(super) mod tests {
         let unit = ndarray::arr1(&embedding).mapv(|v| v / length);
         let found = bank.classify(unit.view(), 0.0);
         (found.naming, found.probability)
+    }
+
+    #[test]
+    fn long_agreement_asks_less_but_not_where_a_class_has_its_own_least_probability() {
+        let stop_or_yield = ndarray::arr1(&[0.0, 0.74, 0.672, 0.0]);
+        let mut bank = bank(0.9);
+        let class = |bank: &RegionBank, relief| {
+            let found = bank.classify(stop_or_yield.view(), relief);
+            assert!((0.76..0.85).contains(&found.probability), "{found:?}");
+            found.naming.class().map(|c| c.key.clone())
+        };
+        assert_eq!(class(&bank, 0.0), None);
+        assert_eq!(class(&bank, 0.15).as_deref(), Some("stop"));
+        bank.rules[0].own = true;
+        assert_eq!(class(&bank, 0.15), None);
     }
 
     #[test]

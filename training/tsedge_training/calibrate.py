@@ -22,7 +22,7 @@ VIEWS = 3
 FEW_PHOTOS = 60
 WRONG_NAME_SHARE = 0.006  # of the names given, this share may be wrong: hard pictures, world-wide
 LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
-DRAWN_ONLY_MIN_PROBABILITY = 0.9  # for classes that no photo of the training set shows
+DRAWN_ONLY_MIN_PROBABILITY = 0.9  # at least, for looks that no photo of the training set shows
 
 
 def fused_views(encoder, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -90,11 +90,6 @@ def fit(pack: Pack, embeddings: np.ndarray, bank: Bank, photographed: set[str],
     weight = weights(bank.source, WEIGHT_ANYWHERE if anywhere else WEIGHT_OF)
     cosines = pack.class_cosines(embeddings)
     scale = fit_scale(cosines, target, weight)
-    own_floor = {
-        c["key"]: DRAWN_ONLY_MIN_PROBABILITY
-        for c in pack.classes
-        if c["key"] not in photographed and c["family"] not in (BACKGROUND, OTHER_SIGN)
-    }
     pack = replace(
         pack,
         calibration=replace(
@@ -104,13 +99,18 @@ def fit(pack: Pack, embeddings: np.ndarray, bank: Bank, photographed: set[str],
     )  # fmt: skip
     verdict = pack.judge(embeddings)
     right = verdict.best == target
+    floor = _threshold(verdict, right, weight)
     return replace(
         pack,
         calibration=replace(
             pack.calibration,
-            min_probability=_threshold(verdict, right, weight),
+            min_probability=floor,
             min_cosine=round(float(np.quantile(verdict.cosine[right], LOST_SHARE)), 3),
-            min_probability_of=own_floor,
+            min_probability_of={
+                c["key"]: max(floor, DRAWN_ONLY_MIN_PROBABILITY)
+                for c in pack.classes
+                if c["key"] not in photographed and c["family"] not in (BACKGROUND, OTHER_SIGN)
+            },
         ),
     )
 
