@@ -305,7 +305,7 @@ mod tests {
                 .collect()
         };
         // The encoder, the whole frame but its lowest tenth, and the same at 60 %.
-        let one = [(48, 48), (672, 1280), (416, 768)];
+        let one = [(56, 56), (672, 1280), (416, 768)];
         assert_eq!(sizes("", &[(1280, 720)]), one);
         assert_eq!(sizes("", &[(1280, 720), (1280, 720)]), one);
         let more = sizes("[detect]\nbudget_ms = 20", &[(1280, 720)]);

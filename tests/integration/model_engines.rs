@@ -154,7 +154,7 @@ fn an_engine_of_another_tensorrt_is_refused_and_one_that_fits_is_given_to_onnx_r
         tensorrt: "10.3.0".to_owned(),
     };
     let encoder = plan("DE").encoder;
-    let key = (store.key(&encoder, (48, 48), &gpu, runtime().version())).unwrap();
+    let key = (store.key(&encoder, (56, 56), &gpu, runtime().version())).unwrap();
     let part = store.begin(&key).unwrap();
     std::fs::write(part.join("edge-56_1_sm87.engine"), "an engine").unwrap();
     store.finish(&key, Duration::from_secs(90)).unwrap();
