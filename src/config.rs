@@ -176,7 +176,7 @@ pub struct ViewConfig {
 pub struct RecogniseConfig {
     /// Time for encoding a frame's crops, in milliseconds; 6 by default.
     pub budget_ms: Option<f32>,
-    /// What one crop is taken to cost, in milliseconds; 0.75 by default. A declared figure, not a
+    /// What one crop is taken to cost, in milliseconds; 1.5 by default. A declared figure, not a
     /// measured one: the same recording gives the same events on a slower machine.
     pub crop_cost_ms: Option<f32>,
     /// Encoder calls a frame, at most; else as many as the budget pays.
@@ -406,7 +406,7 @@ fn lens(config: &LensConfig) -> anyhow::Result<Lens> {
 /// What the budget pays, at the declared cost of a crop.
 fn crops_per_frame(config: &RecogniseConfig) -> anyhow::Result<usize> {
     let budget_ms = config.budget_ms.unwrap_or(6.0);
-    let cost_ms = config.crop_cost_ms.unwrap_or(0.75);
+    let cost_ms = config.crop_cost_ms.unwrap_or(1.5);
     if !(cost_ms > 0.0 && cost_ms.is_finite() && budget_ms.is_finite()) {
         bail!(
             "recognise.budget_ms {budget_ms} and recognise.crop_cost_ms {cost_ms}: expected more than 0"

@@ -10,7 +10,7 @@ from tsedge_training.recipes import EDGE_56
 def test_a_deeper_net_starts_as_the_shipped_one(rng):
     file = MODELS / "encoder.onnx"
     shipped = evaluate.OnnxEncoder(file)
-    smooth = rng.integers(0, 256, (64, 6, 6, 3), np.uint8)
+    smooth = rng.integers(0, 256, (64, 7, 7, 3), np.uint8)
     pictures = np.repeat(np.repeat(smooth, 8, 1), 8, 2)
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
     net = Encoder(EDGE_56.dim, EDGE_56.channels, EDGE_56.blocks)

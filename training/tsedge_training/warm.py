@@ -68,7 +68,7 @@ def encoder(net: Encoder, file: Path, pixels: torch.Tensor) -> None:
 
 def _filled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel, shift, x) -> torch.Tensor:
     """Sets the pair to kernel and shift, whatever the norm's batch; what it makes of `x`."""
-    convolution.weight.copy_(torch.from_numpy(kernel))
+    convolution.weight.copy_(torch.from_numpy(kernel.copy()))
     shift = torch.from_numpy(shift)
     found = convolution(x)
     mean, variance = found.mean((0, 2, 3)), found.var((0, 2, 3), unbiased=False)
