@@ -96,7 +96,8 @@ pub struct RuntimeConfig {
     pub board: Option<BoardClass>,
     /// Execution providers in the order to try; the board's by default.
     pub providers: Option<Vec<Provider>>,
-    /// Frames looked at side by side in a replay, threads inside the detector live; the board's by default.
+    /// Frames looked at side by side in a replay, threads inside the detector live; by default as many
+    /// as `threads.recognise` has cores, else the board's.
     pub threads: Option<usize>,
     /// Engines of TensorRT.
     pub tensorrt: TensorRtConfig,
@@ -333,7 +334,11 @@ impl Plan {
             .context("packs.public_keys")?;
         let board = config.runtime.board.unwrap_or_else(BoardClass::here);
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        let own = || board.threads(processors());
+        // More threads than cores would starve each other under real-time priority.
+        let own = || match &config.threads.recognise.cores {
+            Some(cores) => cores.len().clamp(1, 64),
+            None => board.threads(processors()),
+        };
         let threads = config.runtime.threads.unwrap_or_else(own);
         if !(1..=64).contains(&threads) {
             bail!("runtime.threads is {threads}, expected 1 to 64");
@@ -565,6 +570,10 @@ mod tests {
         );
         assert_eq!(plan.providers.order, [Provider::Cpu]);
         assert_eq!(plan.threads, 4);
+        assert_eq!(
+            resolve("[threads]\nrecognise = { cores = [0], fifo = 50 }").threads,
+            1
+        );
         assert_eq!(plan.providers.engines.folder, Path::new("/e"));
         assert_eq!(plan.providers.engines.precision, Precision::Fp32);
     }
