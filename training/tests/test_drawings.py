@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tsedge_training import bank, confusers, drawings, own_signs, styles
+from tsedge_training import bank, confusers, drawings, own_signs, pictograms, styles
 from tsedge_training.catalogue import OTHER_SIGN
 
 TABLE = {
@@ -56,11 +56,23 @@ def test_pasting_keeps_the_margin_and_covers_the_middle(rng):
 @pytest.mark.parametrize(
     "make",
     [confusers.height_limit, confusers.width_limit, confusers.weight_limit, confusers.end_of_limit,
-     confusers.route_shield, confusers.number_board],
+     confusers.route_shield, confusers.number_board, pictograms.stop, pictograms.give_way,
+     pictograms.no_overtaking, pictograms.no_trucks, pictograms.no_buses,
+     pictograms.pedestrian_crossing, pictograms.children],
 )  # fmt: skip
-def test_every_confuser_is_drawn(make, rng):
+def test_every_sign_of_our_own_is_drawn(make, rng):
     for _ in range(6):
         assert drawings.render(make(rng), longest_px=48)[..., :3].std() > 20
+
+
+def test_an_arrow_points_to_the_side_to_keep_to():
+    for seed in range(8):
+        for right in (True, False):
+            svg = pictograms.keep(np.random.default_rng(seed), right)
+            picture = drawings.render(svg, longest_px=64)
+            white = picture[12:52, 12:52, :3].min(-1) > 200
+            upper, lower = (np.nonzero(part)[1].mean() for part in (white[:20], white[20:]))
+            assert (lower > upper) == right
 
 
 def test_a_word_sign_looks_as_its_prompt_says():

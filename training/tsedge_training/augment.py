@@ -60,6 +60,8 @@ def _augment(image, size_px, rng):
         out = _motion_blur(out, rng)
     elif blur < 0.25:
         out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 1.8) * size_px / 48)
+    if rng.random() < 0.1:
+        out = _bled(out, rng)
     if rng.random() < 0.6:
         out = _distance(out, rng)
     elif rng.random() < 0.3:
@@ -100,16 +102,32 @@ def _hidden_in_part(image, rng):
 
 def _light(image, rng):
     pixels = image.astype(np.float32) / 255
-    if rng.random() < 0.07:  # night, or a low sun behind
+    draw = rng.random()
+    if draw < 0.07:  # night, or a low sun behind
         pixels *= rng.uniform(0.15, 0.5)
+    elif draw < 0.12:  # a white that the camera cannot hold
+        pixels *= rng.uniform(1.2, 2.2)
     mean = pixels.mean()
     contrast, brightness = np.exp(rng.uniform(-0.6, 0.4)), np.exp(rng.uniform(-0.7, 0.5))
     pixels = (pixels - mean) * contrast + mean * brightness
     grey = pixels.mean(-1, keepdims=True)
     pixels = grey + (pixels - grey) * np.exp(rng.uniform(-0.8, 0.45))
-    pixels *= np.exp(rng.normal(0, 0.07, 3)).astype(np.float32)
+    cast = 0.25 if rng.random() < 0.1 else 0.07  # a white balance gone wrong
+    pixels *= np.exp(rng.normal(0, cast, 3)).astype(np.float32)
     gamma = np.exp(rng.uniform(-0.35, 0.35))
     return (pixels.clip(0, 1) ** gamma * 255).astype(np.uint8)
+
+
+def _bled(image, rng):
+    """Colour that a cheap camera keeps for several pixels together, often too strong."""
+    colour = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    size = image.shape[0]
+    coarse = max(2, round(size / rng.uniform(2.5, 7)))
+    small = cv2.resize(colour[..., 1:], (coarse, coarse), interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    strength = rng.uniform(0.8, 1.7)
+    colour[..., 1:] = ((wide - 128) * strength + 128).clip(0, 255)
+    return cv2.cvtColor(colour, cv2.COLOR_YCrCb2RGB)
 
 
 def _motion_blur(image, rng):

@@ -19,6 +19,7 @@ from . import (
     glyphs,
     own_scenes,
     own_signs,
+    pictograms,
     rendered,
     roads,
     styles,
@@ -29,16 +30,18 @@ from .paths import CACHE
 DROPPED = Path(__file__).with_name("dropped.txt")
 PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED, WORD_SIGN = range(6)
 OWN_SCENES = 150
-OWN_CODE = (clutter, confusers, data, drawings, glyphs, own_signs, roads, styles)
+OWN_CODE = (clutter, confusers, data, drawings, glyphs, own_signs, pictograms, roads, styles)
 WORD_SIGNS_PER_CLASS = 25  # times the drawings a class has
 CLUTTER_PER_EMPTY = 0.8
 THREE_DIGITS = {f"speed_limit_{value}" for value in (100, 110, 120, 130)}
 # Drawings a class, in multiples of the usual number: of many looks, or taken for a speed limit.
 OFTEN = {
-    OTHER_SIGN: 12, "town_sign": 4, "end_of_town": 3, "end_of_restriction": 3, "weight_limit": 2,
-    "height_limit": 2, "width_limit": 2,
+    OTHER_SIGN: 12, "town_sign": 4, "end_of_town": 3, "end_of_restriction": 4, "weight_limit": 3,
+    "height_limit": 3, "width_limit": 2, "pedestrian_crossing": 2, "children": 2, "no_trucks": 2,
+    "no_overtaking": 2,
 }  # fmt: skip
 OWN_VARIANTS = 60
+PICTOGRAMS = 24  # beside the official drawings of these classes, which are fewer
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,18 @@ def _own_drawings(catalogue, rng):
     ):
         variants = OWN_VARIANTS * OFTEN.get(key, 1)
         out[key] = [(drawings.render(make(rng)), -1) for _ in range(variants)]
+    for key, make in (
+        ("stop", pictograms.stop),
+        ("yield", pictograms.give_way),
+        ("keep_right", lambda rng: pictograms.keep(rng, right=True)),
+        ("keep_left", lambda rng: pictograms.keep(rng, right=False)),
+        ("no_overtaking", pictograms.no_overtaking),
+        ("no_trucks", pictograms.no_trucks),
+        ("no_buses", pictograms.no_buses),
+        ("pedestrian_crossing", pictograms.pedestrian_crossing),
+        ("children", pictograms.children),
+    ):
+        out[key] = [(drawings.render(make(rng)), -1) for _ in range(PICTOGRAMS)]
     out["zone_30"] = [(drawings.render(own_signs.zone_30(rng)), -1) for _ in range(5)]
     ended = [(drawings.render(own_signs.zone_30(rng, ended=True)), -1) for _ in range(3)]
     out["end_zone_30"] = ended

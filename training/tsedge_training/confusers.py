@@ -23,7 +23,8 @@ def _paper(rng):
 
 def _amount(rng):
     whole = int(rng.integers(1, 6))
-    return f"{whole}.{rng.integers(0, 10)}" if rng.random() < 0.8 else str(whole)
+    point = "." if rng.random() < 0.55 else ","
+    return f"{whole}{point}{rng.integers(0, 10)}" if rng.random() < 0.8 else str(whole)
 
 
 def _number(rng, value, x, y, width, height, ink="black"):
@@ -33,11 +34,16 @@ def _number(rng, value, x, y, width, height, ink="black"):
     if rng.random() < 0.5:
         return printed(value, x, y, width, height, ink, _pick(rng, FACES))
     weight = rng.uniform(0.12, 0.2)
-    if "." not in value:
+    if value.isdigit():
         return text(value, x, y, width, height, weight, ink)
-    left, right = value.split(".")
-    part = width * 0.4
-    dot = f'<circle cx="{x + width / 2}" cy="{y + height}" r="{height * 0.08}" fill="{ink}"/>'
+    left, right = value[0], value[2:]
+    part, middle, low = width * 0.4, x + width / 2, y + height
+    dot = f'<circle cx="{middle}" cy="{low}" r="{height * 0.08}" fill="{ink}"/>'
+    if value[1] == ",":
+        dot += (
+            f'<path d="M{middle},{low} L{middle - height * 0.05},{low + height * 0.17}" '
+            f'stroke="{ink}" stroke-width="{height * 0.1}"/>'
+        )
     return (
         text(left, x, y, part, height, weight, ink)
         + dot
@@ -46,13 +52,18 @@ def _number(rng, value, x, y, width, height, ink="black"):
 
 
 def _with_unit(rng, value, unit, room):
-    """The number and a smaller unit on its line, as wide as `room` together, in the middle."""
+    """The number and a smaller unit, on its line or below it, as wide as `room` together."""
     height = rng.uniform(22, 36)
-    share = rng.uniform(0.14, 0.26)  # of the room, for the unit
+    unit = unit.upper() if rng.random() < 0.25 else unit
+    if rng.random() < 0.3:
+        small, gap = height * rng.uniform(0.3, 0.55), rng.uniform(2, 5)
+        top, wide = 50 - (height + gap + small) / 2, rng.uniform(8, 16)
+        below = printed(unit, 50 - wide / 2, top + height + gap, wide, small, "black", "bold")
+        return _number(rng, value, 50 - room / 2, top, room, height) + below
+    share = rng.uniform(0.1, 0.26)  # of the room, for the unit
     wide = room * (1 - share - 0.05)
     x, y = 50 - room / 2, 50 - height / 2
-    small = height * rng.uniform(0.45, 0.8)
-    unit = unit.upper() if rng.random() < 0.25 else unit
+    small = height * rng.uniform(0.3, 0.8)
     body = _number(rng, value, x, y, wide, height)
     left, top = x + room * (1 - share), y + height - small
     return body + printed(unit, left, top, room * share, small, "black", _pick(rng, FACES))
@@ -61,7 +72,7 @@ def _with_unit(rng, value, unit, room):
 def _wedges(rng):
     """Two wedges above and below, small or up to the ring."""
     reach = rng.uniform(18, 30)
-    half = rng.uniform(10, 34)
+    half = rng.uniform(6, 34)
     top = 50 - rng.uniform(12, 18) if rng.random() < 0.5 else 12 + reach * 0.6
     return (
         f'<path d="M{50 - half},{13 + half / 8} Q50,8 {50 + half},{13 + half / 8} L50,{top} Z '
@@ -72,9 +83,10 @@ def _wedges(rng):
 
 def height_limit(rng):
     body = _disc(rng, paper=_paper(rng)) + _wedges(rng)
-    if rng.random() < 0.2:
-        return _svg(body + _number(rng, _amount(rng), 30, 38, 40, 26))
-    return _svg(body + _with_unit(rng, _amount(rng), "m", rng.uniform(48, 66)))
+    if rng.random() < 0.3:
+        wide, high = rng.uniform(36, 56), rng.uniform(24, 36)
+        return _svg(body + _number(rng, _amount(rng), 50 - wide / 2, 50 - high / 2, wide, high))
+    return _svg(body + _with_unit(rng, _amount(rng), "m", rng.uniform(44, 66)))
 
 
 def width_limit(rng):
@@ -95,7 +107,7 @@ def end_of_limit(rng):
 
     Some countries cross a grey number out, some set a bold black one over thin stripes.
     """
-    bold = rng.random() < 0.45
+    bold = rng.random() < 0.6
     ink = _pick(
         rng, ("black", "#111", "#222", "#444") if bold else ("#888", "#777", "#999", "#444")
     )
@@ -109,7 +121,7 @@ def end_of_limit(rng):
     wide, high = (50 if len(value) == 2 else 64) * rng.uniform(0.85, 1.1), rng.uniform(32, 46)
     number = _number(rng, value, 50 - wide / 2, 50 - high / 2, wide, high, ink)
     stripes = (-8, -4, 0, 4, 8) if rng.random() < 0.7 else (0,)
-    thick = rng.uniform(1.5, 3) if len(stripes) > 1 else rng.uniform(5, 11)
+    thick = rng.uniform(1.2, 3) if len(stripes) > 1 else rng.uniform(5, 11)
     spread = rng.uniform(0.7, 1.3)
     lines = "".join(
         f'<path d="M{18 + shift * spread},{80 + shift * spread} L{80 + shift * spread},'

@@ -43,6 +43,8 @@ EDGE_48_LONG = replace(
 EDGE_56 = replace(
     EDGE_48_LONG, name="edge-56", size_px=56, channels=(40, 80, 160, 256), blocks=(2, 2)
 )
+EDGE_56_WIDE = replace(EDGE_56, name="edge-56-wide", blocks=(1, 1))
+EDGE_56_DEEP = replace(EDGE_56, name="edge-56-deep", channels=(32, 64, 128, 208))
 
 # The same path in under two minutes, for tests: far better than chance, far worse than edge-48.
 DEBUG = Recipe(
@@ -59,4 +61,4 @@ DEBUG = Recipe(
     prototypes=8,
 )
 
-RECIPES = {r.name: r for r in (EDGE_48, EDGE_48_LONG, EDGE_56, DEBUG)}
+RECIPES = {r.name: r for r in (EDGE_48, EDGE_48_LONG, EDGE_56, EDGE_56_WIDE, EDGE_56_DEEP, DEBUG)}
