@@ -150,6 +150,24 @@ def test_a_pupil_without_its_teacher_is_refused(world, tmp_path):
         matrix.go(world, pupil, tmp_path / "r.jsonl", None, tmp_path / "shares", debug=True)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_earlier_results_hold_is_run_again_for_a_pupil_only(viewed, tmp_path, shared):
+    runs = short("all+drawings", "zero-shot", "adwe-decaying", "student-32-xs", images=64)
+    known, results, kept = (tmp_path / name for name in ("known.jsonl", "r.jsonl", "runs"))
+    rows = [dict(zip(("task", "strategy", "seed"), r.key, strict=True)) for r in runs[:2]]
+    known.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shares = tmp_path / "shares" if shared else None
+    said = []
+    loud = replace(viewed, log=said.append)
+    for _ in range(2):  # the second time nothing is left
+        matrix.go(loud, runs, results, kept, shares, debug=True, known=(known,))
+        assert [r["strategy"] for r in rows_of(results)] == ["student-32-xs"]
+        begun = [line for line in said if line.endswith("seed 0")]
+        assert begun == ["all+drawings adwe-decaying seed 0", "all+drawings student-32-xs seed 0"]
+    with pytest.raises(ValueError, match="its teacher's weights are not in None"):
+        matrix.go(viewed, runs, tmp_path / "2.jsonl", debug=True, known=(known,))
+
+
 def test_a_run_is_taken_once_and_again_if_its_process_ends(tmp_path):
     first = claims.take(tmp_path, "a")
     assert first and claims.take(tmp_path, "a") is None

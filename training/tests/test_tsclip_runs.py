@@ -73,6 +73,16 @@ def test_tasks_never_hold_what_they_must_not(world):
         assert (pictures.source[rows] == DRAWING).any() == task.drawings
 
 
+def test_drawings_alone_are_judged_in_every_region(world, tmp_path):
+    ft, *wise = result(world, "drawings", "ft", images=320)
+    assert ft["pictures"] == 46 * 10 and "home" not in ft and ft["abroad"]["crops"] == 46 * 10
+    assert ft["temperature"] != 1 and wise[0]["curve"][-1]["validation_abroad"] > 0
+    results = tmp_path / "r.jsonl"
+    results.write_text("".join(json.dumps(row) + "\n" for row in (ft, *wise)))
+    figures.make([results], tmp_path / "none", tmp_path / "out")
+    assert "| drawings | ft | 1 | 320 |" in (tmp_path / "out" / "tables.md").read_text()
+
+
 def test_few_shots_are_few(world):
     task = next(t for t in protocols.tasks(BENCHMARK, False) if t.name == "few-CN-4")
     rows = protocols.training(task, world.pictures, BENCHMARK, seed=0)

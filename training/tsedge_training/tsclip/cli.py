@@ -36,6 +36,7 @@ def add(commands) -> None:
     step.add_argument("--plan", type=Path, help="a file of stages, instead of the five above")
     step.add_argument("--whole", action="store_true", help="the plan of the whole comparison")
     step.add_argument("--results", type=Path, default=RESULTS / "matrix.jsonl")
+    step.add_argument("--known", type=Path, nargs="*", default=[], help="earlier results: left out")
     step.add_argument("--runs", type=Path, help="folder for checkpoints and trained weights")
     step.add_argument("--device", default="cpu")
     step.add_argument("--threads", type=int, default=1)
@@ -139,4 +140,7 @@ def _run(chosen: argparse.Namespace) -> None:
         chosen.pack, chosen.device, chosen.views, workers=chosen.workers, cap=chosen.cap,
         drift=chosen.drift, embedded=chosen.embedded,
     )  # fmt: skip
-    matrix.go(shared, runs, chosen.results, chosen.runs, chosen.shares, chosen.debug)
+    matrix.go(
+        shared, runs, chosen.results, chosen.runs, chosen.shares, chosen.debug,
+        tuple(chosen.known),
+    )  # fmt: skip

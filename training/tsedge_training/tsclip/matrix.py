@@ -1,6 +1,7 @@
 """The whole comparison by one command that can be stopped and called again.
 
-Every finished row is a line of `results.jsonl`; what is there already is not run again.
+Every finished row is a line of `results.jsonl`; what is there already is not run again, but for a
+teacher whose weights are gone and a pupil of which is still to be run.
 """
 
 import json
@@ -97,7 +98,11 @@ def done(results: Path) -> set[tuple]:
     if whole != text:
         results.write_text(whole, encoding="utf-8")
     rows = map(json.loads, whole.splitlines())
-    return {(row["task"], row["strategy"], row["seed"]) for row in rows}
+    return set(map(key_of, rows))
+
+
+def key_of(row: dict) -> tuple[str, str, int]:
+    return row["task"], row["strategy"], row["seed"]
 
 
 def world(folder: Path, device: str, made: Path | None = None, **settings) -> run.World:
@@ -111,24 +116,25 @@ def world(folder: Path, device: str, made: Path | None = None, **settings) -> ru
 
 
 def go(shared: run.World, runs: list[Run], results: Path, kept: Path | None = None,
-       shares: Path | None = None, debug: bool = False) -> None:  # fmt: skip
+       shares: Path | None = None, debug: bool = False,
+       known: tuple[Path, ...] = ()) -> None:  # fmt: skip
     """Takes the first run that can be had until none is left.
 
     `kept`: folder for the weights of runs. `shares`: folder by which several processes share the
     plan, each with its own `results`; a run that fails is then tried again, at most three times, by
-    a fresh process.
+    a fresh process. `known`: results of earlier calls; no row of these is written again.
     """
     results.parent.mkdir(parents=True, exist_ok=True)
-    finished = done(results)
+    finished = done(results).union(*map(done, known))
     if shares:
         shares.mkdir(parents=True, exist_ok=True)
-    while left := [r for r in runs if not _over(r, finished, shares)]:
+    while left := _left(runs, finished, kept, shares):
         ready = [r for r in left if _ready(r, kept)]
         taken = next(filter(None, (_take(r, shares) for r in ready)), None)
         if taken:
             one, claim = taken
             try:
-                _run(shared, one, results, kept, debug)
+                _run(shared, one, results, kept, debug, finished)
             except BaseException as error:
                 if claim:
                     claims.close(claim, claims.TRIED if isinstance(error, Exception) else "")
@@ -144,8 +150,16 @@ def go(shared: run.World, runs: list[Run], results: Path, kept: Path | None = No
             return  # other processes are at the rest
 
 
-def _over(one: Run, finished: set, shares: Path | None) -> bool:
-    return one.key in finished or bool(shares and claims.is_over(shares, one.name))
+def _left(runs: list[Run], finished: set, kept: Path | None, shares: Path | None) -> list[Run]:
+    """What has no row yet, and teachers whose weights a pupil of these lacks."""
+    free = [r for r in runs if not (shares and claims.is_over(shares, r.name))]
+    pupils = [r for r in free if r.key not in finished and not _ready(r, kept)]
+    lacking = {_teacher_key(r) for r in pupils} if kept else set()
+    return [r for r in free if r.key not in finished or (r.key in lacking and r.keep)]
+
+
+def _teacher_key(pupil: Run) -> tuple[str, str | None, int]:
+    return pupil.task.name, pupil.strategy.teacher, pupil.seed
 
 
 def _take(one: Run, shares: Path | None):
@@ -168,13 +182,14 @@ def _ready(one: Run, kept: Path | None) -> bool:
 
 def _hope(pupil: Run, runs: list[Run], shares: Path | None) -> bool:
     """Another process may be at its teacher."""
-    wanted = (pupil.task.name, pupil.strategy.teacher, pupil.seed)
+    wanted = _teacher_key(pupil)
     return shares is not None and any(
         r.key == wanted and r.keep and not claims.is_over(shares, r.name) for r in runs
     )
 
 
-def _run(shared: run.World, one: Run, results: Path, kept: Path | None, debug: bool) -> None:
+def _run(shared: run.World, one: Run, results: Path, kept: Path | None, debug: bool,
+         finished: set) -> None:  # fmt: skip
     task, seed = one.task, one.seed
     strategy = one.strategy.debug() if debug else one.strategy
     shared.log(f"{task.name} {strategy.name} seed {seed}")
@@ -190,7 +205,8 @@ def _run(shared: run.World, one: Run, results: Path, kept: Path | None, debug: b
     with open(results, "a", encoding="utf-8") as file:
         for row in rows:
             row |= {"commit": commit(), "finished": datetime.now(UTC).isoformat("T", "seconds")}
-            file.write(json.dumps(row) + "\n")
+            if key_of(row) not in finished:  # else it was run again for its weights
+                file.write(json.dumps(row) + "\n")
             shared.log(line(row))
 
 

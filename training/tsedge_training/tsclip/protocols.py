@@ -37,6 +37,8 @@ def tasks(benchmark: Benchmark, drawings: bool) -> Iterator[Task]:
     yield Task("all", f"all{suffix}", every, drawings)
     left_out = tuple(range(0, len(benchmark.classes), spec["left_out_classes"]["every"]))
     yield Task("left_out_classes", f"text-only{suffix}", every, drawings, left_out=left_out)
+    if drawings:
+        yield Task("drawings", "drawings", (), drawings)
 
 
 def photos(pictures: Pictures, benchmark: Benchmark, regions, role: int) -> np.ndarray:
@@ -65,8 +67,11 @@ def drawn(pictures: Pictures) -> np.ndarray:
 
 
 def validation(task: Task, pictures: Pictures, benchmark: Benchmark) -> np.ndarray:
-    """Held-out crops of the regions that the task knows, for temperature and ADWE's accuracy."""
-    rows = photos(pictures, benchmark, task.regions, VALIDATION)
+    """Held-out crops of the regions that the task knows, for temperature and ADWE's accuracy.
+
+    Of the tuning regions, where it knows no photo.
+    """
+    rows = photos(pictures, benchmark, task.regions or benchmark.tuning_regions, VALIDATION)
     return rows[~np.isin(pictures.label[rows], task.left_out)]
 
 
