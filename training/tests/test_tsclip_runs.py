@@ -111,6 +111,14 @@ def test_results_are_gone_on_with_not_repeated(world, tmp_path, capsys):
     assert (tmp_path / "out" / "regions-ft.svg").stat().st_size > 1000
 
 
+def test_an_alpha_chosen_at_half_counts_as_tuned():
+    half = {"task": "one-DE", "strategy": "wise-0.5", "seed": 0, "test_cap": None}
+    (tuned,) = figures.tuned_at_half([half])
+    assert tuned == half | {"strategy": "wise-tuned"}
+    assert figures.tuned_at_half([half, half | {"seed": 1}, tuned]) == [tuned | {"seed": 1}]
+    assert figures.tuned_at_half([half, tuned]) == []
+
+
 def test_pictures_are_kept_and_errors_shown_with_their_crops(world, tmp_path):
     whole, folder = world.pictures, tmp_path / "pack"
     folder.mkdir()

@@ -52,7 +52,17 @@ def read(results: list[Path]) -> list[dict]:
             budget = row.get("recipe", {}).get("images")
             key = (row["task"], row["strategy"], row["seed"], row["test_cap"], budget)
             rows.setdefault(key, row)
-    return list(rows.values())
+    return [*rows.values(), *tuned_at_half(list(rows.values()))]
+
+
+def tuned_at_half(rows: list[dict]) -> list[dict]:
+    """WiSE-FT whose chosen alpha is .5 has one line, not two: it counts as both."""
+    name = "wise-tuned"
+    known = {(r["task"], r["seed"], r["test_cap"]) for r in rows if r["strategy"] == name}
+    half = [r for r in rows if r["strategy"] == "wise-0.5"]
+    return [
+        r | {"strategy": name} for r in half if (r["task"], r["seed"], r["test_cap"]) not in known
+    ]
 
 
 def region_matrix(rows: list[dict], strategy: str, benchmark: Benchmark, suffix: str):

@@ -43,8 +43,8 @@ def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str
         for base in BASELINES:
             both = sorted(set(of) & set(means.get(base, {}))) if base != strategy else []
             gap = [of[r] - means[base][r] for r in both]
-            half = 1.96 * np.std(gap, ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0
-            gaps.append(f"{np.mean(gap):+.1f} ± {half:.1f}" if gap else "")
+            text = spread(gap) if gap else ""
+            gaps.append(f"+{text}" if text and not text.startswith("-") else text)
         mean = f"{np.mean([of[r] for r in common]):.1f}" if common else ""
         lines.append(f"| {strategy} | {len(of)} | {mean} | {' | '.join(gaps)} |")
     return "\n".join(lines)
@@ -56,7 +56,9 @@ def students(rows: list[dict], file: Path) -> str:
     if not pupils:
         return ""
     tasks = sorted({r["task"] for r in pupils})
-    teachers = {r["task"]: figure(r) for r in rows if r["strategy"] == TEACHER and "regions" in r}
+    taught = {(r["task"], r["seed"]) for r in pupils}
+    known = [r for r in rows if r["strategy"] == TEACHER and "regions" in r]
+    teachers = {r["task"]: figure(r) for r in known if (r["task"], r["seed"]) in taught}
     plot = charts.new(4.2 * len(tasks), 3.6)
     for axis, task in zip(plot.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         for alone, style, word in ((False, "o-", "taught by the tower"), (True, "s--", "alone")):
@@ -85,8 +87,8 @@ def students(rows: list[dict], file: Path) -> str:
     for name, (parameters, operations) in sorted(cost.items(), key=lambda x: (x[1][1], x[0])):
         cells = _cells(pupils, name, tasks, figure)
         lines.append(f"| {name} | {parameters / 1e6:.2f} M | {operations:.0f} | {cells} |")
-    known = [f"{teachers[t]:.1f}" if t in teachers else "" for t in tasks]
-    lines.append("| the tower | 86.2 M | | " + " | ".join(known) + " |")
+    best = [f"{teachers[t]:.1f}" if t in teachers else "" for t in tasks]
+    lines.append("| the tower | 86.2 M | | " + " | ".join(best) + " |")
     return "\n".join(lines)
 
 
