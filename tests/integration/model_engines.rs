@@ -73,12 +73,12 @@ fn without_a_gpu_or_tensorrt_in_onnx_runtime_preparing_says_so() {
         "{text}"
     );
     assert!(
-        text.contains("1 of 3: edge-56 56x56 FP16: building"),
+        text.contains("1 of 3: edge-56-deep 56x56 FP16: building"),
         "{text}"
     );
     assert!(text.contains("has no estimate"), "{text}");
     // The library from PyPI has no TensorRT.
-    assert!(text.contains("TensorRT: edge-56: "), "{text}");
+    assert!(text.contains("TensorRT: edge-56-deep: "), "{text}");
     let text = said(
         &on(
             machine(100_300).path(),
@@ -87,7 +87,7 @@ fn without_a_gpu_or_tensorrt_in_onnx_runtime_preparing_says_so() {
         0,
     );
     assert!(
-        text.contains("encoder   edge-56") && text.contains("no engines in"),
+        text.contains("encoder   edge-56-deep") && text.contains("no engines in"),
         "{text}"
     );
 }
@@ -156,7 +156,7 @@ fn an_engine_of_another_tensorrt_is_refused_and_one_that_fits_is_given_to_onnx_r
     let encoder = plan("DE").encoder;
     let key = (store.key(&encoder, (56, 56), &gpu, runtime().version())).unwrap();
     let part = store.begin(&key).unwrap();
-    std::fs::write(part.join("edge-56_1_sm87.engine"), "an engine").unwrap();
+    std::fs::write(part.join("edge-56-deep_1_sm87.engine"), "an engine").unwrap();
     store.finish(&key, Duration::from_secs(90)).unwrap();
     let config = folder.path().join("tsedge.toml");
     let text = format!("[runtime.tensorrt]\nengines = {:?}\n", store.folder);
@@ -191,7 +191,7 @@ fn an_engine_of_another_tensorrt_is_refused_and_one_that_fits_is_given_to_onnx_r
         0,
     );
     assert!(
-        list.contains("edge-56 56x56 FP16 for Orin (8.7), TensorRT 10.3.0"),
+        list.contains("edge-56-deep 56x56 FP16 for Orin (8.7), TensorRT 10.3.0"),
         "{list}"
     );
 }

@@ -71,7 +71,7 @@ impl Drive {
             position_source: "GPX track drive.gpx".into(),
             ingredients: vec![Ingredient {
                 role: "encoder".into(),
-                name: format!("edge-56 {}", self.label),
+                name: format!("edge-56-deep {}", self.label),
                 sha256: "ab".repeat(32),
             }],
         };

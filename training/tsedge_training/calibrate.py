@@ -22,7 +22,9 @@ VIEWS = 3
 FEW_PHOTOS = 60
 WRONG_NAME_SHARE = 0.006  # of the names given, this share may be wrong: hard pictures, world-wide
 LOST_SHARE = 0.005  # of the right names, min_cosine may lose this share
-DRAWN_ONLY_MIN_PROBABILITY = 0.9  # at least, for looks that no photo of the training set shows
+# Looks that no photo of the training set shows. With the photos of two countries left out, so many
+# of the names given to them were wrong at .90, .95, .97: RU .9, .7, .4 %, CN 3.3, 2.6, 2.1 %.
+DRAWN_ONLY_MIN_PROBABILITY = 0.97
 
 
 def fused_views(encoder, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
