@@ -42,7 +42,7 @@ three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive t
 
 .PHONY: conditions
 conditions: build ## Drive past every German sign by day, at dusk, in rain and shaken: RATE_HZ="30 10" MINUTES=5 WORK=dir
-	scripts/conditions.py $(TSEDGE) --out docs/evaluation/conditions.md --rate-hz $(or $(RATE_HZ),30) \
+	$(PYTHON) scripts/conditions.py $(TSEDGE) --out docs/evaluation/conditions.md --rate-hz $(or $(RATE_HZ),30) \
 		--minutes $(or $(MINUTES),5) $(if $(WORK),--work $(WORK))
 
 .PHONY: test
