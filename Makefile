@@ -40,6 +40,11 @@ demo: build ## Replay the bundled drive, from Germany to France, to a report
 three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive through three countries
 	$(PYTHON) scripts/compare_packs.py $(TSEDGE) scenarios/de_fr_ch.toml US docs/three-countries.md
 
+.PHONY: conditions
+conditions: build ## Drive past every German sign by day, at dusk, in rain and shaken: RATE_HZ="30 10" MINUTES=5 WORK=dir
+	$(PYTHON) scripts/conditions.py $(TSEDGE) --out docs/evaluation/conditions.md --rate-hz $(or $(RATE_HZ),30) \
+		--minutes $(or $(MINUTES),5) $(if $(WORK),--work $(WORK))
+
 .PHONY: test
 test: setup ## Run the tests; needs nothing but this checkout
 	$(CARGO) test --locked
@@ -149,6 +154,10 @@ $(VENV)/ready: training/requirements.txt
 .PHONY: test-training
 test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torch; TSEDGE_DATA names the data folder)
 	cd training && ../$(PY) -m pytest -q tests detector/tests
+
+.PHONY: test-scripts
+test-scripts: ## Run the tests of scripts/
+	$(PYTHON) -m unittest discover -s scripts
 
 .PHONY: lint
 lint: ## Format, clippy, ruff

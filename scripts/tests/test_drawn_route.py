@@ -1,0 +1,60 @@
+import random
+import re
+import unittest
+
+from drawn_route import (
+    CONDITIONS,
+    SHARPEST_PER_M,
+    SHORTEST_M,
+    pieces,
+    posts,
+    scenario,
+    shaken,
+    way_at,
+)
+
+
+def signs(text: str) -> list[str]:
+    return re.findall(r"\[\[sign\]\](?:\n\w.*)+", text)
+
+
+class Route(unittest.TestCase):
+    def test_five_minutes_pass_every_post_once(self):
+        keys = sorted(key for post in posts() for key in post)
+        found = re.findall(r'class = "(\w+)"', scenario(CONDITIONS[0], 5.0, 10))
+        missing = set(keys) - set(found)
+        self.assertEqual(missing, set())
+
+    def test_signs_are_the_same_in_every_condition(self):
+        first = signs(scenario(CONDITIONS[0], 1.0, 10))
+        self.assertGreater(len(first), 5)
+        for condition in CONDITIONS[1:]:
+            self.assertEqual(signs(scenario(condition, 1.0, 10)), first)
+
+    def test_the_way_takes_the_time_asked_for(self):
+        for seconds in (20.0, 60.0, 300.0):
+            road = pieces(seconds)
+            takes_s = sum(piece.length_m / (piece.speed_kmh / 3.6) for piece in road)
+            self.assertAlmostEqual(takes_s, seconds, delta=0.1)
+            length_m = sum(piece.length_m for piece in road)
+            self.assertAlmostEqual(way_at(road, takes_s), length_m, delta=1e-6)
+
+    def test_a_shaken_road_leads_the_same_way_within_what_a_scenario_may_have(self):
+        road = pieces(300.0)
+        swerving = shaken(road, random.Random(1))
+        self.assertAlmostEqual(
+            sum(p.length_m for p in swerving), sum(p.length_m for p in road), delta=1e-6
+        )
+        for piece in swerving:
+            self.assertLessEqual(abs(piece.bend_per_m), SHARPEST_PER_M + 1e-12)
+            self.assertGreaterEqual(piece.length_m, SHORTEST_M)
+
+        def turned(parts: list) -> float:
+            return sum(p.length_m * p.bend_per_m for p in parts)
+
+        # Half a degree to a whole one may be left of the last swerve.
+        self.assertAlmostEqual(turned(swerving), turned(road), delta=0.02)
+
+
+if __name__ == "__main__":
+    unittest.main()
