@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`tsedge adapt` for a region that the encoder never saw: how much do 100, 300 and 1,000 crops bring?
 
-    training$ python -m tsedge_training train --recipe edge-56 --portable DIR --device cuda --leave-out CN RU --minutes 9 --out runs/unseen
+    training$ python -m tsedge_training train --recipe edge-56-deep --portable DIR --device cuda --leave-out CN RU --minutes 10.8 --out runs/unseen
     training$ python -m tsedge_training export --run runs/unseen --models runs/unseen/models
     $ bench/adapt/unseen.py --models training/runs/unseen/models --regions CN RU
 
