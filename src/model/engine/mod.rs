@@ -255,7 +255,7 @@ mod tests {
             ]
         );
         let tables = tempfile::tempdir().unwrap();
-        std::fs::write(tables.path().join("edge-56.flatbuffers"), "table").unwrap();
+        std::fs::write(tables.path().join("edge-56-deep.flatbuffers"), "table").unwrap();
         store.precision = Precision::Int8;
         store.calibration = Some(tables.path().to_owned());
         let encoder = card(Kind::Encoder);
