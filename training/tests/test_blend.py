@@ -4,7 +4,7 @@ import torch
 from tsedge_training import bank, blend, train
 from tsedge_training.catalogue import BACKGROUND
 from tsedge_training.paths import MODELS
-from tsedge_training.recipes import EDGE_56
+from tsedge_training.recipes import EDGE_56_DEEP as SHIPPED
 
 
 def _pictures(rng, count=40):
@@ -18,13 +18,13 @@ def _pictures(rng, count=40):
 def test_a_blend_lies_between_its_ends(tmp_path, prompts, rng, monkeypatch):
     monkeypatch.setattr(train, "WARM_PICTURES", 64)
     torch.manual_seed(1)
-    run = train.new_model(EDGE_56, prompts)
+    run = train.new_model(SHIPPED, prompts)
     train.save(run, tmp_path / "model.pt")
     pictures = _pictures(rng)
 
     def weight(share):
         made = blend.blended(
-            EDGE_56, prompts, pictures, tmp_path, MODELS, share, np.random.default_rng(0)
+            SHIPPED, prompts, pictures, tmp_path, MODELS, share, np.random.default_rng(0)
         )
         return made.encoder.features[0][0].weight
 

@@ -4,7 +4,7 @@ import torch
 from tsedge_training import catalogue, evaluate, shipped_files, train, warm
 from tsedge_training.net import Encoder
 from tsedge_training.paths import MODELS
-from tsedge_training.recipes import EDGE_56
+from tsedge_training.recipes import EDGE_56_DEEP as SHIPPED
 
 
 def test_a_deeper_net_starts_as_the_shipped_one(rng):
@@ -13,7 +13,7 @@ def test_a_deeper_net_starts_as_the_shipped_one(rng):
     smooth = rng.integers(0, 256, (64, 7, 7, 3), np.uint8)
     pictures = np.repeat(np.repeat(smooth, 8, 1), 8, 2)
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
-    net = Encoder(EDGE_56.dim, EDGE_56.channels, EDGE_56.blocks)
+    net = Encoder(SHIPPED.dim, SHIPPED.channels, SHIPPED.blocks)
     warm.encoder(net, file, pixels)
     net.eval()
     with torch.no_grad():
@@ -25,7 +25,7 @@ def test_a_deeper_net_starts_as_the_shipped_one(rng):
 def test_its_text_side_gives_the_rows_of_the_shipped_packs():
     prompts = catalogue.load()
     _, shipped = shipped_files.rows(MODELS, prompts)
-    model = train.new_model(EDGE_56, prompts)
+    model = train.new_model(SHIPPED, prompts)
     warm.text(model.head, model.table.sentences, model.whitening, MODELS)
     with torch.no_grad():
         found = model.head.rows().numpy()
