@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -195,7 +196,7 @@ def most_per_hour(count: int, hours: float) -> float:
     low, high = 0.0, 10.0 + 3.0 * count
     for _ in range(60):
         mean = (low + high) / 2
-        term = total = 2.718281828459045**-mean
+        term = total = math.exp(-mean)
         for k in range(1, count + 1):
             term *= mean / k
             total += term

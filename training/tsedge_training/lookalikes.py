@@ -8,7 +8,7 @@ from .bank import EMPTY, Bank
 from .catalogue import BACKGROUND
 from .drawings import render
 from .glyphs import text
-from .own_signs import LETTERS
+from .own_signs import LETTERS, _pick, _svg
 
 BODY = ("#e8e8e6", "#c9cccd", "#8b8f93", "#3b3e42", "#1b1c1e", "#7c1418", "#1d2f52", "#4d5a46")
 RIM = ("#d5d7d8", "#b0b3b5", "#85888b", "#55585b")
@@ -37,17 +37,6 @@ def pictures(count: int, rng: np.random.Generator) -> list[np.ndarray]:
         size = (data.STORED_PX, data.STORED_PX)
         out.append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA))
     return out
-
-
-def _pick(rng, options):
-    return options[rng.integers(len(options))]
-
-
-def _svg(body):
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="200" height="200">'
-        f"{body}</svg>"
-    )
 
 
 def wheel(rng):
