@@ -1,14 +1,20 @@
 """What a drive costs on Ray, at ten drives and at many, beside one plain process after another.
 
+Half-way through the many a worker is killed; every drive must be done all the same.
+
 Usage: python -m fleet.bench TSEDGE [--drives 100] [--workers 2]
 One recording of two seconds is replayed under many names, so the figures are the cost of starting,
 writing and keeping count; recognition of a real drive comes on top.
 """
 
 import argparse
+import json
+import os
+import signal
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from . import job, schema
@@ -42,7 +48,8 @@ def main() -> None:
             out = folder / f"out-{count}"
             drives = [Drive(f"drive-{n:06}", str(video), gps=str(gps)) for n in range(count)]
             settings = Settings(str(out), tsedge, schema.load())
-            ended = job.run(drives, settings, args.workers, tell=lambda _: None)
+            half = f"{count // 2}/" if count > 10 else None
+            ended = job.run(drives, settings, args.workers, tell=partial(kill_at, half))
             report = make_report(str(out))
             assert report["done"] == count, report["failed_drives"]
             each_s = ended["work_s"] / count
@@ -51,6 +58,26 @@ def main() -> None:
                 f"| {ended['start_s']:.1f} s | {each_s:.2f} s | {plain_s / each_s:.2f} |",
                 flush=True,
             )
+            if half:
+                again = [r for r in map(read, (out / "status").glob("*.json")) if r["attempts"] > 1]
+                assert again, "no worker was killed"
+                print(f"\nA worker killed half-way: {len(again)} drive replayed again, none lost.")
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def kill_at(half: str | None, told: str) -> None:
+    """Kills one of the workers that replay, when the job tells of the drive in the middle."""
+    if not half or not told.startswith(half):
+        return
+    for name in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if name.read_bytes().startswith(b"ray::one_drive"):
+                return os.kill(int(name.parent.name), signal.SIGKILL)
+        except OSError:
+            continue
 
 
 def plain(tsedge: str, video: Path, gps: Path) -> float:
