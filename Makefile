@@ -196,11 +196,11 @@ bench-endurance: build ## An hour of live operation: memory, descriptors, regula
 	bench/live/endurance.py $(or $(CLIP),demo/drive.mp4) --region $(or $(REGION),WORLD) --minutes $(or $(MINUTES),60)
 
 .PHONY: bench-faults
-bench-faults: build ## What goes wrong, each 20 times, here and in a virtual machine: CLIP=file.mp4 ROUNDS=20 (root)
+bench-faults: build ## What goes wrong, each 20 times, here and in a virtual machine: CLIP=file.mp4 ROUNDS=20 HEARTBEAT_S=600 (root)
 	bench/live/faults.py $(or $(CLIP),demo/drive.mp4) --rounds $(or $(ROUNDS),20)
 	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(CARGO) test --locked --test integration -- --include-ignored --nocapture --test-threads 1 \
 		live_damage system_damage live_blocked::memory live_blocked::frames_go_on_while_all
-	TSEDGE_ROUNDS=$(or $(ROUNDS),20) $(MAKE) test-rig RIG="rig_camera rig_service"
+	TSEDGE_ROUNDS=$(or $(ROUNDS),20) TSEDGE_HEARTBEAT_S=$(or $(HEARTBEAT_S),600) $(MAKE) test-rig RIG="rig_camera rig_service"
 
 .PHONY: bench-peer
 bench-peer: build ## Compare with the same pipeline in Python: CLIP=file.mp4 REGION=DE

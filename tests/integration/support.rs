@@ -159,7 +159,13 @@ pub fn failed_run(args: &[&str]) -> String {
 
 /// How often each fault is repeated: so often, or as `TSEDGE_ROUNDS` says.
 pub fn rounds(usual: usize) -> usize {
-    std::env::var("TSEDGE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+    number_in("TSEDGE_ROUNDS").unwrap_or(usual)
+}
+
+/// The number that an environment variable holds, where it is set.
+pub fn number_in(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap())
 }
 
 /// Sorts them, and says what is usual and what was worst.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # In the machine: camera, bus and clock come, go and go wrong while tsedge runs. What happened when goes to
 # faults.txt, in seconds of the monotonic clock; what tsedge said goes to events.jsonl.
-# usage: live.sh ROUNDS
+# usage: live.sh ROUNDS HEARTBEAT_S (how long the quiet bus is listened to)
 set -u
 modprobe vivid node_types=0x1 num_inputs=1 input_types=0
 modprobe vcan
@@ -39,8 +39,8 @@ error=$(v4l2-ctl -d /dev/video0 -l | sed -n 's/.*inject_v4l2_buf_flag_error \(0x
 damage='open C, "+<", "/dev/video0"; for (;;) { $set = pack "Ii", '$error', 1; ioctl C, 0xc008561c, $set; select undef, undef, undef, 0.1 }'
 vivid=/sys/bus/platform/drivers/vivid
 until_told no_such_reason no; sleep 3
-timeout 20 candump -L can0 >heartbeat.log
-for _ in $(seq "${1:-3}"); do
+timeout "$2" candump -L can0 >heartbeat.log
+for _ in $(seq "$1"); do
     happened camera_unplugged; echo vivid.0 >$vivid/unbind; until_told no_camera yes; sleep 1
     echo vivid.0 >$vivid/bind; happened camera_back; until_told no_camera no; sleep 1
     # A still picture; moving again.
