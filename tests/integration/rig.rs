@@ -158,12 +158,7 @@ fn rig_camera_bus_and_clock_come_and_go() {
         .status();
     assert!(made.unwrap().success());
     let (rounds, heard_s) = (rounds(3), number_in("TSEDGE_HEARTBEAT_S").unwrap_or(20));
-    let script = [
-        "bash",
-        "live.sh",
-        &rounds.to_string(),
-        &heard_s.to_string(),
-    ];
+    let script = ["bash", "live.sh", &rounds.to_string(), &heard_s.to_string()];
     let patience_s = 150 + 80 * rounds + heard_s;
     let said = in_machine(share.path(), &script, patience_s as u32);
     let share = share.path();

@@ -4,12 +4,23 @@
 //! `resize(size, BILINEAR, box=…)`: support of one output pixel or one input pixel, whichever is
 //! larger, taps cut at the picture's border and weights renormalised. Each plane of a 4:2:0 frame is
 //! resampled on its own and the colour conversion is done at the target size, so the cost follows
-//! the box and not the frame. `training/` has the same in Python; `models/golden` holds both to 1/255.
+//! the box and not the frame. Crops are made in floats: `training/` has the same in Python, and `models/golden`
+//! holds both to 1/255. Whole frames are made in integers ([`scale`], [`convert`]): three times as fast, and
+//! within a few levels of it.
 //!
 //! A [`Resampler`] keeps its tables and rows: nothing is allocated once the largest size was seen.
 
-use crate::frame::{ChromaSamples, ColourMatrix, ColourSpec, Frame, PixelFormat, Samples};
+mod axis;
+mod colour;
+mod convert;
+mod scale;
+
+use crate::frame::{ChromaSamples, Frame, PixelFormat, Samples};
 use crate::units::BoxPx;
+
+use axis::Axis;
+use colour::YuvToRgb;
+use scale::Scaler;
 
 /// Where the picture goes: the top left `width_px` x `height_px` of three planes of `u8`.
 pub struct Target<'a> {
@@ -36,62 +47,6 @@ pub enum Chroma {
     Half,
 }
 
-/// The taps of one axis: output `i` is the sum of `weights[i * taps + k]` times input `first[i] + k`.
-/// Unused weights are zero, and every tap lies inside the input: rows of equal length are what the
-/// compiler can turn into vector code.
-#[derive(Debug, Default)]
-struct Axis {
-    taps: usize,
-    first: Vec<usize>,
-    weights: Vec<f32>,
-}
-
-impl Axis {
-    /// Filter taps for `out` pixels covering `from..to` of an input of `input` pixels.
-    fn fill(&mut self, input: usize, from: f64, to: f64, out: usize) {
-        let scale = (to - from) / out as f64;
-        let support = scale.max(1.0);
-        let most = (support * 2.0).ceil() as usize + 1;
-        self.taps = most.next_multiple_of(4).min(input);
-        self.first.clear();
-        self.weights.clear();
-        self.weights.resize(self.taps * out, 0.0);
-        for i in 0..out {
-            let centre = from + (i as f64 + 0.5) * scale;
-            // Pillow's rounding of the bounds, so that both use the same taps.
-            let low = ((centre - support + 0.5).floor().max(0.0) as usize).min(input - 1);
-            let high = ((centre + support + 0.5).floor().max(0.0) as usize).clamp(low + 1, input);
-            let first = low.min(input - self.taps);
-            let row = &mut self.weights[i * self.taps..][..self.taps];
-            let used = &mut row[low - first..];
-            let used_len = used.len().min(high - low);
-            let used = &mut used[..used_len];
-            let mut sum = 0.0;
-            for (k, weight) in used.iter_mut().enumerate() {
-                let distance = ((low + k) as f64 + 0.5 - centre).abs() / support;
-                *weight = (1.0 - distance).max(0.0) as f32;
-                sum += *weight;
-            }
-            if sum > 0.0 {
-                used.iter_mut().for_each(|w| *w /= sum);
-            } else {
-                used[0] = 1.0;
-            }
-            self.first.push(first);
-        }
-    }
-
-    fn taps(&self, i: usize) -> (usize, &[f32]) {
-        (self.first[i], &self.weights[i * self.taps..][..self.taps])
-    }
-
-    /// The input range that any output touches: outputs go forward.
-    fn span(&self) -> std::ops::Range<usize> {
-        let start = self.first.first().copied().unwrap_or(0);
-        start..self.first.last().map_or(0, |last| last + self.taps)
-    }
-}
-
 /// Resamples boxes of frames; see the module.
 #[derive(Debug, Default)]
 pub struct Resampler {
@@ -102,7 +57,9 @@ pub struct Resampler {
     column_sums: Vec<f32>,
     rows: [Vec<f32>; 4],
     chroma_rows: [Vec<f32>; 2],
-    fixed_rows: [Vec<i16>; 3],
+    scaler: Scaler,
+    scaled: [Vec<u8>; 3],
+    adds: [Vec<i16>; 3],
 }
 
 impl Resampler {
@@ -115,17 +72,10 @@ impl Resampler {
         let bbox = inside(bbox, frame);
         let (x0, x1) = (f64::from(bbox.x0), f64::from(bbox.x1));
         let (y0, y1) = (f64::from(bbox.y0), f64::from(bbox.y1));
-        let unscaled = (bbox.width(), bbox.height())
-            == (target.width_px as f32, target.height_px as f32)
-            && [bbox.x0, bbox.y0].iter().all(|edge| edge % 2.0 == 0.0);
-        if unscaled
-            && target.chroma == Chroma::Half
+        if target.chroma == Chroma::Half
             && let Some(chroma) = frame.chroma()
         {
-            let corner = (bbox.x0 as usize, bbox.y0 as usize);
-            let adds = &mut self.fixed_rows;
-            let of = YuvToRgb::new(frame.colour);
-            return convert_same_size((frame.luma(), chroma), corner, &of, adds, target);
+            return self.half(frame, &chroma, bbox, target);
         }
         self.x.fill(width, x0, x1, target.width_px);
         self.y.fill(height, y0, y1, target.height_px);
@@ -139,45 +89,81 @@ impl Resampler {
         }
     }
 
+    /// Colour at half the target's size, all in integers.
+    fn half(
+        &mut self,
+        frame: &Frame,
+        chroma: &ChromaSamples<'_>,
+        bbox: BoxPx,
+        target: &mut Target<'_>,
+    ) {
+        let of = YuvToRgb::new(frame.colour);
+        let same_size = (bbox.width(), bbox.height())
+            == (target.width_px as f32, target.height_px as f32)
+            && [bbox.x0, bbox.y0].iter().all(|edge| edge % 2.0 == 0.0);
+        if same_size {
+            let corner = (bbox.x0 as usize, bbox.y0 as usize);
+            let planes = (frame.luma(), *chroma);
+            return convert::same_size(planes, corner, &of, &mut self.adds, target);
+        }
+        let edges = [bbox.x0, bbox.y0, bbox.x1, bbox.y1].map(f64::from);
+        let frame_px = (frame.width_px() as usize, frame.height_px() as usize);
+        let full = (target.width_px, target.height_px);
+        let half = (full.0.div_ceil(2), full.1.div_ceil(2));
+        let chroma_px = (chroma.width, chroma.height);
+        let chroma_edges = in_chroma(edges, chroma, frame_px.1);
+        let [luma_plane, u_plane, v_plane] = &mut self.scaled;
+        for (samples, input, [x0, y0, x1, y1], (width, height), plane) in [
+            (frame.luma(), frame_px, edges, full, &mut *luma_plane),
+            (chroma.u, chroma_px, chroma_edges, half, &mut *u_plane),
+            (chroma.v, chroma_px, chroma_edges, half, &mut *v_plane),
+        ] {
+            self.scaler.x.fill(input.0, x0, x1, width);
+            self.scaler.y.fill(input.1, y0, y1, height);
+            plane.resize(width * height, 0);
+            self.scaler.plane(&samples, plane, width);
+        }
+        let scaled = |data, width| Samples {
+            data,
+            step: 1,
+            offset: 0,
+            row_bytes: width,
+        };
+        let chroma = ChromaSamples {
+            u: scaled(u_plane, half.0),
+            v: scaled(v_plane, half.0),
+            width: half.0,
+            height: half.1,
+        };
+        let planes = (scaled(luma_plane, full.0), chroma);
+        convert::same_size(planes, (0, 0), &of, &mut self.adds, target);
+    }
+
     #[allow(clippy::wrong_self_convention)] // named by their input
     fn from_yuv(
         &mut self,
         frame: &Frame,
         chroma: &ChromaSamples<'_>,
-        [x0, y0, x1, y1]: [f64; 4],
+        edges: [f64; 4],
         target: &mut Target<'_>,
     ) {
-        let shared = match target.chroma {
-            Chroma::Full => 1,
-            Chroma::Half => 2,
-        };
-        let (columns, rows) = (
-            target.width_px.div_ceil(shared),
-            target.height_px.div_ceil(shared),
-        );
-        let luma_rows = if chroma.height == frame.height_px() as usize {
-            1.0
-        } else {
-            2.0
-        };
-        self.chroma_x
-            .fill(chroma.width, x0 / 2.0, x1 / 2.0, columns);
-        (self.chroma_y).fill(chroma.height, y0 / luma_rows, y1 / luma_rows, rows);
+        let (columns, rows) = (target.width_px, target.height_px);
+        let [x0, y0, x1, y1] = in_chroma(edges, chroma, frame.height_px() as usize);
+        self.chroma_x.fill(chroma.width, x0, x1, columns);
+        self.chroma_y.fill(chroma.height, y0, y1, rows);
         let toward_rgb = YuvToRgb::new(frame.colour);
         let samples = frame.luma();
-        for i in 0..target.height_px {
+        for i in 0..rows {
             let sums = &mut self.column_sums;
             let [luma, red_add, green_add, blue_add] = &mut self.rows;
             resample_row(&samples, &self.x, self.y.taps(i), sums, luma);
-            if i % shared == 0 {
-                let [u, v] = &mut self.chroma_rows;
-                let (x, taps) = (&self.chroma_x, self.chroma_y.taps(i / shared));
-                resample_row(&chroma.u, x, taps, sums, &mut u[..columns]);
-                resample_row(&chroma.v, x, taps, sums, &mut v[..columns]);
-                for j in 0..target.width_px {
-                    let [r, g, b] = toward_rgb.chroma(u[j / shared], v[j / shared]);
-                    (red_add[j], green_add[j], blue_add[j]) = (r, g, b);
-                }
+            let [u, v] = &mut self.chroma_rows;
+            let (x, taps) = (&self.chroma_x, self.chroma_y.taps(i));
+            resample_row(&chroma.u, x, taps, sums, u);
+            resample_row(&chroma.v, x, taps, sums, v);
+            for (j, (u, v)) in u.iter().zip(&*v).enumerate() {
+                let [r, g, b] = toward_rgb.chroma(*u, *v);
+                (red_add[j], green_add[j], blue_add[j]) = (r, g, b);
             }
             let adds = [red_add, green_add, blue_add];
             for (out, add) in target_rows(target, i).into_iter().zip(adds) {
@@ -231,6 +217,12 @@ fn inside(bbox: BoxPx, frame: &Frame) -> BoxPx {
     let (x0, x1) = side(bbox.x0, bbox.x1, w);
     let (y0, y1) = side(bbox.y0, bbox.y1, h);
     BoxPx::new(x0, y0, x1, y1)
+}
+
+/// The edges of a box in samples of chroma, of which a frame of `height` rows has half as many, or as many.
+fn in_chroma([x0, y0, x1, y1]: [f64; 4], chroma: &ChromaSamples<'_>, height: usize) -> [f64; 4] {
+    let rows = if chroma.height == height { 1.0 } else { 2.0 };
+    [x0 / 2.0, y0 / rows, x1 / 2.0, y1 / rows]
 }
 
 /// One output row of a component: down the columns first, then along the row.
@@ -321,133 +313,6 @@ fn to_u8(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
-/// Coefficients of ITU-R BT.601 and BT.709 for 8-bit samples.
-struct YuvToRgb {
-    luma_offset: f32,
-    luma: f32,
-    red_v: f32,
-    green_u: f32,
-    green_v: f32,
-    blue_u: f32,
-}
-
-impl YuvToRgb {
-    fn new(colour: ColourSpec) -> Self {
-        let (kr, kb) = match colour.matrix {
-            ColourMatrix::Bt601 => (0.299, 0.114),
-            ColourMatrix::Bt709 => (0.2126, 0.0722),
-        };
-        let kg = 1.0 - kr - kb;
-        let (luma_offset, luma, chroma) = if colour.full_range {
-            (0.0, 1.0, 1.0)
-        } else {
-            (16.0, 255.0 / 219.0, 255.0 / 224.0)
-        };
-        Self {
-            luma_offset,
-            luma,
-            red_v: 2.0 * (1.0 - kr) * chroma,
-            green_u: -2.0 * (1.0 - kb) * kb / kg * chroma,
-            green_v: -2.0 * (1.0 - kr) * kr / kg * chroma,
-            blue_u: 2.0 * (1.0 - kb) * chroma,
-        }
-    }
-
-    fn luma(&self, y: f32) -> f32 {
-        (y - self.luma_offset) * self.luma
-    }
-
-    /// What chroma adds to red, green and blue.
-    fn chroma(&self, u: f32, v: f32) -> [f32; 3] {
-        let (u, v) = (u - 128.0, v - 128.0);
-        [
-            self.red_v * v,
-            self.green_u * u + self.green_v * v,
-            self.blue_u * u,
-        ]
-    }
-
-    /// The same in 1/64 steps: within three levels, in 16-bit lanes, and the same on every processor.
-    fn fixed(&self) -> [i16; 6] {
-        [
-            self.luma_offset,
-            self.luma * 64.0,
-            self.red_v * 64.0,
-            self.green_u * 64.0,
-            self.green_v * 64.0,
-            self.blue_u * 64.0,
-        ]
-        .map(|c| c.round() as i16)
-    }
-}
-
-/// A box with even corners at its own size: integers only, each chroma sample for its pixels.
-///
-/// What a chroma row adds to red, green and blue is worked out once for its luma rows, in rows of `i16` that
-/// the compiler turns into vector code.
-fn convert_same_size(
-    (luma, chroma): (Samples<'_>, ChromaSamples<'_>),
-    corner: (usize, usize),
-    of: &YuvToRgb,
-    adds: &mut [Vec<i16>; 3],
-    target: &mut Target<'_>,
-) {
-    let of = of.fixed();
-    match (luma.step, chroma.u.step) {
-        (1, 1) => same_size::<1, 1, 2>((luma, chroma), corner, of, adds, target),
-        (1, _) => same_size::<1, 2, 2>((luma, chroma), corner, of, adds, target),
-        _ => same_size::<2, 4, 1>((luma, chroma), corner, of, adds, target),
-    }
-}
-
-/// `LUMA` and `CHROMA` are the steps of the samples, `ROWS` the luma rows of a chroma row.
-fn same_size<const LUMA: usize, const CHROMA: usize, const ROWS: usize>(
-    (luma, chroma): (Samples<'_>, ChromaSamples<'_>),
-    (left, top): (usize, usize),
-    [offset, ky, rv, gu, gv, bu]: [i16; 6],
-    adds: &mut [Vec<i16>; 3],
-    target: &mut Target<'_>,
-) {
-    let chroma_width = target.width_px.div_ceil(2);
-    for row in adds.iter_mut() {
-        row.resize(chroma_width * 2, 0);
-    }
-    for i in 0..target.height_px {
-        if i % ROWS == 0 {
-            let row = |samples: &Samples<'_>| {
-                let at = (top + i) / ROWS * samples.row_bytes + left / 2 * CHROMA;
-                (at, samples.offset)
-            };
-            let ((u_at, u_off), (v_at, v_off)) = (row(&chroma.u), row(&chroma.v));
-            let us = chroma.u.data[u_at..][..chroma_width * CHROMA].chunks_exact(CHROMA);
-            let vs = chroma.v.data[v_at..][..chroma_width * CHROMA].chunks_exact(CHROMA);
-            // A loop a colour: with all three in one, the compiler makes no vector code.
-            let [red, green, blue] = &mut *adds;
-            let centred = |chunk: &[u8], offset: usize| i16::from(chunk[offset]) - 128;
-            for (pair, v) in red.chunks_exact_mut(2).zip(vs.clone()) {
-                let add = rv * centred(v, v_off);
-                (pair[0], pair[1]) = (add, add);
-            }
-            for (pair, (u, v)) in green.chunks_exact_mut(2).zip(us.clone().zip(vs)) {
-                let add = gu * centred(u, u_off) + gv * centred(v, v_off);
-                (pair[0], pair[1]) = (add, add);
-            }
-            for (pair, u) in blue.chunks_exact_mut(2).zip(us) {
-                let add = bu * centred(u, u_off);
-                (pair[0], pair[1]) = (add, add);
-            }
-        }
-        let at = (top + i) * luma.row_bytes + left * LUMA;
-        let y_row = &luma.data[at..][..target.width_px * LUMA];
-        for (out, add) in target_rows(target, i).into_iter().zip(&*adds) {
-            for ((out, y), add) in out.iter_mut().zip(y_row.chunks_exact(LUMA)).zip(add) {
-                let y = (i16::from(y[luma.offset]) - offset) * ky;
-                *out = ((y.saturating_add(*add).saturating_add(32)) >> 6).clamp(0, 255) as u8;
-            }
-        }
-    }
-}
-
 /// A box as a picture of at most `long_side_px`, aspect kept: for people to look at, so it allocates.
 pub fn crop_rgb(frame: &Frame, bbox: BoxPx, long_side_px: u32) -> image::RgbImage {
     if frame.width_px() == 0 || frame.height_px() == 0 {
@@ -480,6 +345,7 @@ pub fn crop_rgb(frame: &Frame, bbox: BoxPx, long_side_px: u32) -> image::RgbImag
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{ColourMatrix, ColourSpec};
     use proptest::prelude::*;
 
     fn grey_ramp(width: u32, height: u32, full_range: bool) -> Frame {
