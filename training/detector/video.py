@@ -30,7 +30,7 @@ from .scenes import Scene, gtsdb_validation
 
 KINDS = {"hits": "found", "misses": "missed", "false": "false"}
 COLOURS = {"hits": (20, 200, 70), "misses": (230, 30, 40), "false": (255, 150, 0)}
-LABEL_PX = (70, 13)
+LABEL_PX = (70, 14)
 WHITE, DARK = (255, 255, 255), (20, 20, 20)
 VALIDATION_RATE_HZ = 2
 
@@ -41,9 +41,7 @@ def score_of(model: Path) -> float:
 
 
 def write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple) -> None:
-    """Dark around, so that it can be read on any ground."""
-    for ink, width in ((DARK, 3), (colour, 1)):
-        cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, ink, width, cv2.LINE_AA)
+    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
 
 
 def annotate(picture: np.ndarray, places: dict[str, list], width_px: int) -> np.ndarray:
@@ -57,12 +55,13 @@ def annotate(picture: np.ndarray, places: dict[str, list], width_px: int) -> np.
         for _, box, score in some:
             x0, y0, x1, y1 = np.round(box * scale).astype(int).tolist()
             cv2.rectangle(out, (x0 - 2, y0 - 2), (x1 + 2, y1 + 2), COLOURS[kind], 1)
-            x, y = min(x0 - 2, width_px - LABEL_PX[0]), y1 + 15
+            x, y = max(min(x0 - 2, width_px - LABEL_PX[0]), 0), y1 + 16
             while any(abs(x - a) < LABEL_PX[0] and abs(y - b) < LABEL_PX[1] for a, b in labels):
                 y += 1
             labels.append((x, y))
             side = float((box[2:] - box[:2]).max())
-            write(out, f"{side:.0f}px {score:.2f}", (x, y), COLOURS[kind])
+            out[y - 11 : y + 3, x : x + LABEL_PX[0]] //= 4
+            write(out, f"{side:.0f}px {score:.2f}", (x + 1, y), COLOURS[kind])
     return out
 
 
@@ -70,7 +69,7 @@ def write_counts(image: np.ndarray, counts: dict[str, list[int]]) -> None:
     """By size, at the top left."""
     rows = len(counts) + 1
     corner = image[: 16 * rows + 6, :250]
-    corner[:] = corner // 3
+    corner[:] = corner // 6
     for column, (kind, name) in enumerate(KINDS.items()):
         write(image, name, (98 + 52 * column, 15), COLOURS[kind])
         for line, number in enumerate(counts.values(), 1):
@@ -81,7 +80,8 @@ def write_counts(image: np.ndarray, counts: dict[str, list[int]]) -> None:
 
 
 def annotated(scenes: Iterator[Scene], find, score: float, width_px: int) -> Iterator[tuple]:
-    """Each picture as drawn on, the counts so far, and how many places it has of how many kinds."""
+    """Each picture as drawn on, with the counts so far; of how many kinds its places are, and how
+    many they are."""
     counts = {size: [0, 0, 0] for size in SIZES}
     for scene in scenes:
         places = sort_out([find(scene.image)], [scene], score)
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1e6)
     parser.add_argument("--width", type=int, default=1280, help="of the video, in pixels")
     parser.add_argument("--quality", type=int, default=23, help="CRF: smaller is better and larger")
-    parser.add_argument("--still", type=Path, help="write the fullest picture here too (PNG)")
+    parser.add_argument("--still", type=Path, help="write the fullest picture here too")
     args = parser.parse_args()
     if args.validation == bool(args.drive and args.truth):
         parser.error("name a drive and its --truth, or --validation")
