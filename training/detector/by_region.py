@@ -1,9 +1,10 @@
 """By region: python -m detector.by_region --model ../models/detector.onnx --work runs/regions
 
 For each national style that the simulator draws, a drive past all its signs, rendered by `tsedge
-simulate`; recall by size where all drives together have so many false positives a frame. Prints
-tables, and the drawings found least; `--sheet DIR` writes what was missed, to look at. The signs
-are drawn and so is all around them: this compares looks, it does not say what is found on roads.
+simulate`; recall by size at the score from which the program begins a track, and where all drives
+together have so many false positives a frame; the drawings found least. `--sheet DIR` writes what
+was missed, to look at. The signs are drawn and so is all around them: this compares looks, it does
+not say what is found on roads.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from .evaluate import (
     kept_at,
     rank,
     runner_of,
+    score_of,
 )
 from .inference import Runner, detect
 from .mine import tile, write_sheets
@@ -150,19 +152,20 @@ def least_found(driven: dict[str, Driven], threshold: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report(driven: dict[str, Driven]) -> str:
+def report(driven: dict[str, Driven], begins: float) -> str:
+    """At the score from which a track begins, and at those of the numbers of false positives."""
     together = Driven()
     for some in driven.values():
         together.add(some)
     ranking = rank(together.found, together.frames)
-    text = ""
+    points = {"where the program begins a track": begins}
     for rate in FALSE_POSITIVES_A_FRAME:
-        threshold = float(ranking.scores[kept_at(ranking, rate) - 1])
-        text += (
-            f"At score {threshold:.2f}, {rate} false positives a frame on all drives together:\n\n"
-        )
-        text += table({**driven, "all": together}, threshold) + "\n"
-        text += least_found(driven, threshold) + "\n"
+        score = float(ranking.scores[kept_at(ranking, rate) - 1])
+        points[f"{rate} false positives a frame on all drives together"] = score
+    text = ""
+    for name, score in points.items():
+        text += f"Score {score:.2f}, {name}:\n\n{table({**driven, 'all': together}, score)}\n"
+        text += f"{least_found(driven, score)}\n"
     return text
 
 
@@ -190,7 +193,7 @@ def main() -> None:
         if args.sheet:
             missed = sorted(driven[style].missed, key=lambda entry: -entry[0])
             write_sheets([picture for _, picture in missed], args.sheet / style)
-    print(report(driven))
+    print(report(driven, score_of(args.model)))
 
 
 if __name__ == "__main__":

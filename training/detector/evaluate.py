@@ -7,6 +7,7 @@ Partly labelled sets: recall alone, at the thresholds found. Needs TSEDGE_DATA. 
 
 import argparse
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,11 @@ def runner_of(model: Path) -> Runner:
     net = Detector()
     net.load_state_dict(torch.load(model))
     return torch_runner(net)
+
+
+def score_of(model: Path) -> float:
+    """The score from which the program begins a track, as the model's card says."""
+    return tomllib.loads(model.with_suffix(".toml").read_text())["detector"]["score_threshold"]
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ score; in the corner how many so far, by size.
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from tsedge_training.paths import data_root
 
 from . import drives
-from .evaluate import LOWEST_SCORE, runner_of
+from .evaluate import LOWEST_SCORE, runner_of, score_of
 from .inference import detect
 from .report import SIZES, by_size, sort_out
 from .scenes import Scene, gtsdb_validation
@@ -33,11 +32,6 @@ COLOURS = {"hits": (20, 200, 70), "misses": (230, 30, 40), "false": (255, 150, 0
 LABEL_PX = (70, 14)
 WHITE, DARK = (255, 255, 255), (20, 20, 20)
 VALIDATION_RATE_HZ = 2
-
-
-def score_of(model: Path) -> float:
-    """The score from which the program begins a track, as the model's card says."""
-    return tomllib.loads(model.with_suffix(".toml").read_text())["detector"]["score_threshold"]
 
 
 def write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple) -> None:
