@@ -27,7 +27,6 @@ from .evaluate import (
     FALSE_POSITIVES_A_FRAME,
     LOWEST_SCORE,
     MATCH_IOU,
-    Ranking,
     hits,
     kept_at,
     rank,
@@ -44,6 +43,7 @@ from drawn_route import CONDITIONS, minutes_past, scenario  # noqa: E402
 
 EVERY_S = 4.0  # a post
 SIZE_BINS_PX = ((8, 12), (12, 20), (20, 32), (32, 10_000))
+TALL, WIDE = 0.87, 1.3  # width by height; between them discs, triangles, diamonds, squares
 LEAST_FOUND, FROM_PX, SHEET_FROM_PX = 12, 12, 16
 NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
@@ -117,20 +117,28 @@ def share(hit: np.ndarray) -> str:
     return f"{hit.mean():.2f} ({len(hit)})" if len(hit) else "-"
 
 
-def row(name: str, ranking: Ranking, threshold: float) -> str:
-    kept = int((ranking.scores >= threshold).sum())
-    hit, sides = hits(ranking, kept), ranking.sign_sides_px
-    false = (ranking.sign_of[:kept] < 0).sum() / ranking.frames
-    cells = [share(hit[(sides >= low) & (sides < high)]) for low, high in SIZE_BINS_PX]
-    return f"| {name} | " + " | ".join(cells) + f" | {false:.3f} |"
+def shapes(frames: list[Scene]) -> np.ndarray:
+    """Of each sign, in the order of their boxes; no more than a box shows."""
+    sides = np.concatenate([frame.boxes[:, 2:] - frame.boxes[:, :2] for frame in frames])
+    aspect = sides[:, 0] / sides[:, 1]
+    return np.where(aspect > WIDE, "wide", np.where(aspect < TALL, "tall", "even"))
 
 
 def table(driven: dict[str, Driven], threshold: float) -> str:
-    lines = [
-        "| drawings | " + " | ".join(bin_name(*b) for b in SIZE_BINS_PX) + " | false a frame |",
-        "| --- " * (len(SIZE_BINS_PX) + 2) + "|",
-    ]
-    lines += [row(s, rank(d.found, d.frames), threshold) for s, d in driven.items()]
+    """Recall by shape and size; false alarms have no shape, they stand in the row of all shapes."""
+    head = ["drawings", "shape", *(bin_name(*b) for b in SIZE_BINS_PX), "false a frame"]
+    lines = ["| " + " | ".join(head) + " |", "| --- " * len(head) + "|"]
+    for style, some in driven.items():
+        ranking, shape = rank(some.found, some.frames), shapes(some.frames)
+        kept = int((ranking.scores >= threshold).sum())
+        hit, sides = hits(ranking, kept), ranking.sign_sides_px
+        false = (ranking.sign_of[:kept] < 0).sum() / ranking.frames
+        for name in ("even", "tall", "wide", "all"):
+            of_shape = (shape == name) | (name == "all")
+            cells = [share(hit[of_shape & (sides >= a) & (sides < b)]) for a, b in SIZE_BINS_PX]
+            cells.append(f"{false:.3f}" if name == "all" else "")
+            if of_shape.any():
+                lines.append(f"| {style} | {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -193,6 +201,11 @@ def main() -> None:
         if args.sheet:
             missed = sorted(driven[style].missed, key=lambda entry: -entry[0])
             write_sheets([picture for _, picture in missed], args.sheet / style)
+    frames = ", ".join(f"{style} {len(some.frames)}" for style, some in driven.items())
+    print(
+        f"Drawn drives, {args.condition}, {args.rate_hz} frames a second ({frames}); "
+        f"{args.model.name} at {args.size} px. Recall, and of how many.\n"
+    )
     print(report(driven, score_of(args.model)))
 
 

@@ -25,9 +25,22 @@ def test_recall_by_size_and_false_alarms_of_each_region_at_one_score() -> None:
     de = driven([(*SIGNS[0], 0.9), (*SIGNS[1], 0.8), (*SIGNS[2], 0.7), (300, 0, 320, 20, 0.6)])
     us = driven([(*SIGNS[2], 0.9), (*SIGNS[1], 0.3)])
     rows = by_region.table({"DE": de, "US": us}, 0.5).splitlines()
-    assert rows[0].startswith("| drawings | 8-12 px | 12-20 px | 20-32 px | 32 px up |")
-    assert rows[2] == "| DE | 1.00 (1) | 1.00 (1) | - | 1.00 (1) | 0.100 |"
-    assert rows[3] == "| US | 0.00 (1) | 0.00 (1) | - | 1.00 (1) | 0.000 |"
+    assert rows[0].startswith("| drawings | shape | 8-12 px | 12-20 px | 20-32 px | 32 px up |")
+    assert rows[2] == "| DE | even | 1.00 (1) | 1.00 (1) | - | 1.00 (1) |  |"
+    assert rows[3] == "| DE | all | 1.00 (1) | 1.00 (1) | - | 1.00 (1) | 0.100 |"
+    assert rows[5] == "| US | all | 0.00 (1) | 0.00 (1) | - | 1.00 (1) | 0.000 |"
+
+
+def test_boards_wider_or_taller_than_other_signs_have_rows_of_their_own() -> None:
+    boards = np.array([[0, 0, 30, 20], [50, 0, 66, 20]], np.float32)
+    found = np.array([[*boards[1], 0.9]], np.float32)
+    signs = Driven(
+        [found], [Scene("x", by_region.NO_PICTURE, boards)], ["town_sign", "go_straight"]
+    )
+    rows = by_region.table({"US": signs}, 0.5).splitlines()
+    assert rows[2] == "| US | tall | - | - | 1.00 (1) | - |  |"
+    assert rows[3] == "| US | wide | - | - | 0.00 (1) | - |  |"
+    assert rows[4] == "| US | all | - | - | 0.50 (2) | - | 0.000 |"
 
 
 def test_the_drawing_found_least_comes_first() -> None:
@@ -41,7 +54,8 @@ def test_the_score_is_one_for_all_drives_together() -> None:
     text = by_region.report({"DE": driven(false), "US": driven([(*SIGNS[2], 0.65)])}, 0.7)
     assert "Score 0.70, where the program begins a track" in text
     assert "Score 0.80, 0.1 false positives a frame on all drives together" in text
-    assert "| all | " in text and "| DE | 0.00 (1) | 0.00 (1) | - | 0.00 (1) | 0.200 |" in text
+    assert "| DE | all | 0.00 (1) | 0.00 (1) | - | 0.00 (1) | 0.200 |" in text
+    assert "| all | all | " in text
 
 
 def test_each_frame_of_a_drive_is_looked_at_and_what_is_missed_is_cut_out(
