@@ -1,4 +1,4 @@
-"""One route past every sign that the German drawings have, to be driven in any light and weather.
+"""One route past every German sign, or past those asked for, to be driven in any light and weather.
 
 Signs stand on both sides, some two on a post. Between them stand false friends: no name is right for them.
 """
@@ -29,8 +29,8 @@ PAIRS = [
     ("plate_lorries", "speed_limit_40"),
 ]
 ALONE_FALSE = ["route_95", "no_left_turn", "route_95", "no_right_turn"]
-WIDE = {"town_sign_2", "end_of_town_3", "motorway", "end_of_motorway"}
-WIDE |= {"expressway", "end_of_expressway", "residential_zone", "end_of_residential_zone"}
+WIDE = ("town_sign", "end_of_town", "motorway", "end_of_motorway")
+WIDE += ("expressway", "end_of_expressway", "residential_zone", "end_of_residential_zone")
 TRIANGLES = {"curve_left", "children"}
 
 # Length, speed and bend of the road, over and over: a town, country roads.
@@ -135,10 +135,11 @@ def posts() -> list[tuple[str, ...]]:
     return [*PAIRS, *((key,) for key in single + ALONE_FALSE)]
 
 
-def stand(keys: tuple[str, ...], at_m: float, rng: random.Random) -> str:
+def stand(keys: tuple[str, ...], at_m: float, rng: random.Random, style: str) -> str:
     """The signs of a post."""
     right = rng.random() < 0.7
-    lateral_m = rng.uniform(5.0, 5.6) if WIDE & set(keys) else rng.uniform(4.3, 5.2)
+    wide = any(key.startswith(WIDE) for key in keys)
+    lateral_m = rng.uniform(5.0, 5.6) if wide else rng.uniform(4.3, 5.2)
     yaw_deg = rng.uniform(-4.0, 8.0)
     low_m = rng.uniform(1.9, 2.3)
     heights = [low_m]
@@ -149,28 +150,40 @@ def stand(keys: tuple[str, ...], at_m: float, rng: random.Random) -> str:
     text = ""
     for key, height_m in zip(keys, heights):
         text += (
-            f'\n[[sign]]\nclass = "{key}"\nstyle = "{"US" if key == "route_95" else "DE"}"\n'
+            f'\n[[sign]]\nclass = "{key}"\nstyle = "{"US" if key == "route_95" else style}"\n'
             f'at_m = {at_m:.1f}\nside = "{"right" if right else "left"}"\nlateral_m = {lateral_m:.2f}\n'
             f"height_m = {height_m:.2f}\nyaw_deg = {yaw_deg:.1f}\n"
         )
     return text
 
 
-def scenario(condition: Condition, minutes: float, rate_hz: int) -> str:
+def minutes_past(posts: int, every_s: float = EVERY_S) -> float:
+    """Long enough to pass so many posts."""
+    return (FIRST_S + LAST_S + every_s * (posts + 3) * 1.03) / 60
+
+
+def scenario(
+    condition: Condition,
+    minutes: float,
+    rate_hz: int,
+    style: str = "DE",
+    past: list[tuple[str, ...]] | None = None,
+    every_s: float = EVERY_S,
+) -> str:
     """The scenario file: the road and its signs are the same in every condition."""
     road = pieces(minutes * 60)
     rng = random.Random(5)
     signs, left, time_s = "", [], FIRST_S
     while time_s < minutes * 60 - LAST_S:
         if not left:
-            left = rng.sample(posts(), len(posts()))
-        signs += stand(left.pop(), way_at(road, time_s), rng)
-        time_s += EVERY_S * rng.uniform(0.8, 1.2)
+            left = rng.sample(past or posts(), len(past or posts()))
+        signs += stand(left.pop(), way_at(road, time_s), rng, style)
+        time_s += every_s * rng.uniform(0.8, 1.2)
     if condition.shaken:
         road = shaken(road, random.Random(6))
     segments = "".join(
         f"\n[[route.segment]]\nlength_m = {piece.length_m}\nspeed_kmh = {piece.speed_kmh}\n"
-        f'curvature_per_m = {piece.bend_per_m:.7f}\nstyle = "DE"\n'
+        f'curvature_per_m = {piece.bend_per_m:.7f}\nstyle = "{style}"\n'
         for piece in road
     )
     return f"""# Made by scripts/conditions.py: {condition.name}.

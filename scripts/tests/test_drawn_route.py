@@ -6,6 +6,7 @@ from drawn_route import (
     CONDITIONS,
     SHARPEST_PER_M,
     SHORTEST_M,
+    minutes_past,
     pieces,
     posts,
     scenario,
@@ -24,6 +25,14 @@ class Route(unittest.TestCase):
         found = re.findall(r'class = "(\w+)"', scenario(CONDITIONS[0], 5.0, 10))
         missing = set(keys) - set(found)
         self.assertEqual(missing, set())
+
+    def test_signs_of_another_style_are_all_passed(self):
+        past = [(f"speed_limit_{n}",) for n in range(70)] + [("town_sign",)]
+        for every_s in (3.0, 5.5):
+            minutes = minutes_past(len(past), every_s)
+            text = scenario(CONDITIONS[0], minutes, 10, "FR", past, every_s)
+            self.assertEqual(set(re.findall(r'class = "(\w+)"', text)), {key for (key,) in past})
+            self.assertEqual(set(re.findall(r'style = "(\w+)"', text)), {"FR"})
 
     def test_signs_are_the_same_in_every_condition(self):
         first = signs(scenario(CONDITIONS[0], 1.0, 10))

@@ -7,6 +7,7 @@ Partly labelled sets: recall alone, at the thresholds found. Needs TSEDGE_DATA. 
 
 import argparse
 import json
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,13 +71,24 @@ def average_precision(ranking: Ranking) -> float:
     return float((np.diff(recall, prepend=0) * envelope).sum())
 
 
-def operating_point(ranking: Ranking, false_positives_a_frame: float) -> dict:
-    """Recall, all and by size, at the lowest threshold with so few false positives."""
-    false = np.cumsum(ranking.sign_of < 0)
-    kept = int(np.searchsorted(false, false_positives_a_frame * ranking.frames, side="right"))
+def hits(ranking: Ranking, kept: int) -> np.ndarray:
+    """Which signs are among the best `kept` detections."""
     hit = np.zeros(len(ranking.sign_sides_px), bool)
     signs = ranking.sign_of[:kept]
     hit[signs[signs >= 0]] = True
+    return hit
+
+
+def kept_at(ranking: Ranking, false_positives_a_frame: float) -> int:
+    """How many of the best detections have so few false positives among them."""
+    false = np.cumsum(ranking.sign_of < 0)
+    return int(np.searchsorted(false, false_positives_a_frame * ranking.frames, side="right"))
+
+
+def operating_point(ranking: Ranking, false_positives_a_frame: float) -> dict:
+    """Recall, all and by size, at the lowest threshold with so few false positives."""
+    kept = kept_at(ranking, false_positives_a_frame)
+    hit = hits(ranking, kept)
     point = {"threshold": float(ranking.scores[kept - 1]), "recall": float(hit.mean())}
     for low, high in SIZE_BINS_PX:
         inside = (ranking.sign_sides_px >= low) & (ranking.sign_sides_px < high)
@@ -125,6 +137,11 @@ def runner_of(model: Path) -> Runner:
     net = Detector()
     net.load_state_dict(torch.load(model))
     return torch_runner(net)
+
+
+def score_of(model: Path) -> float:
+    """The score from which the program begins a track, as the model's card says."""
+    return tomllib.loads(model.with_suffix(".toml").read_text())["detector"]["score_threshold"]
 
 
 def main() -> None:

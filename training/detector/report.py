@@ -83,6 +83,9 @@ def size_name(side_px: float) -> str:
     return f"under {SIZE_BINS_PX[0][0]} px"
 
 
+SIZES = [f"under {SIZE_BINS_PX[0][0]} px", *(size_name(low) for low, _ in SIZE_BINS_PX)]
+
+
 def sort_out(
     found: list[np.ndarray], frames: list[scenes.Scene], threshold: float
 ) -> dict[str, list[tuple[scenes.Scene, np.ndarray, float]]]:
@@ -113,14 +116,18 @@ def sheet(places: list, path: Path) -> None:
     cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
 
 
+def by_size(places: dict[str, list]) -> dict[str, list[int]]:
+    """How many hits, misses and false alarms of each size."""
+    counts = {size: [0, 0, 0] for size in SIZES}
+    for kind, number in (("hits", 0), ("misses", 1), ("false", 2)):
+        for _, box, _ in places[kind]:
+            counts[size_name(float((box[2:] - box[:2]).max()))][number] += 1
+    return counts
+
+
 def table(places: dict[str, list]) -> str:
-    sizes = ["under 12 px", *(size_name(low) for low, _ in SIZE_BINS_PX)]
     lines = ["| size | found | missed | false |", "| --- | --- | --- | --- |"]
-    for size in sizes:
-        counts = [
-            sum(size_name(float((box[2:] - box[:2]).max())) == size for _, box, _ in places[kind])
-            for kind in ("hits", "misses", "false")
-        ]
+    for size, counts in by_size(places).items():
         lines.append(f"| {size} | " + " | ".join(map(str, counts)) + " |")
     return "\n".join(lines) + "\n"
 
