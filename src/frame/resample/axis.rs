@@ -14,12 +14,13 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// Filter taps for `out` pixels covering `from..to` of an input of `input` pixels.
-    pub fn fill(&mut self, input: usize, from: f64, to: f64, out: usize) {
+    /// Filter taps for `out` pixels covering `from..to` of an input of `input` pixels; a multiple of `lanes` for each,
+    /// where the input has so many.
+    pub fn fill(&mut self, input: usize, (from, to): (f64, f64), out: usize, lanes: usize) {
         let scale = (to - from) / out as f64;
         let support = scale.max(1.0);
         let most = (support * 2.0).ceil() as usize + 1;
-        self.taps = most.next_multiple_of(4).min(input);
+        self.taps = most.next_multiple_of(lanes).min(input);
         self.first.clear();
         self.weights.clear();
         self.weights.resize(self.taps * out, 0.0);

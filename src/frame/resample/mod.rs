@@ -47,6 +47,9 @@ pub enum Chroma {
     Half,
 }
 
+/// Floats that a vector of every processor holds.
+const LANES: usize = 4;
+
 /// Resamples boxes of frames; see the module.
 #[derive(Debug, Default)]
 pub struct Resampler {
@@ -77,8 +80,8 @@ impl Resampler {
         {
             return self.half(frame, &chroma, bbox, target);
         }
-        self.x.fill(width, x0, x1, target.width_px);
-        self.y.fill(height, y0, y1, target.height_px);
+        (self.x).fill(width, (x0, x1), target.width_px, LANES);
+        (self.y).fill(height, (y0, y1), target.height_px, LANES);
         for row in self.rows.iter_mut().chain(&mut self.chroma_rows) {
             row.resize(target.width_px, 0.0);
         }
@@ -118,8 +121,8 @@ impl Resampler {
             (chroma.u, chroma_px, chroma_edges, half, &mut *u_plane),
             (chroma.v, chroma_px, chroma_edges, half, &mut *v_plane),
         ] {
-            self.scaler.x.fill(input.0, x0, x1, width);
-            self.scaler.y.fill(input.1, y0, y1, height);
+            self.scaler.x.fill(input.0, (x0, x1), width, scale::LANES);
+            self.scaler.y.fill(input.1, (y0, y1), height, scale::LANES);
             plane.resize(width * height, 0);
             self.scaler.plane(&samples, plane, width);
         }
@@ -149,8 +152,8 @@ impl Resampler {
     ) {
         let (columns, rows) = (target.width_px, target.height_px);
         let [x0, y0, x1, y1] = in_chroma(edges, chroma, frame.height_px() as usize);
-        self.chroma_x.fill(chroma.width, x0, x1, columns);
-        self.chroma_y.fill(chroma.height, y0, y1, rows);
+        (self.chroma_x).fill(chroma.width, (x0, x1), columns, LANES);
+        (self.chroma_y).fill(chroma.height, (y0, y1), rows, LANES);
         let toward_rgb = YuvToRgb::new(frame.colour);
         let samples = frame.luma();
         for i in 0..rows {

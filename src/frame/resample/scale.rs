@@ -8,6 +8,8 @@ use crate::frame::Samples;
 
 use super::axis::Axis;
 
+/// Sums of products are taken so many at a time.
+pub const LANES: usize = 8;
 /// Parts of one that weights down the columns come in.
 const DOWN: f32 = 256.0;
 /// And along the rows.
@@ -66,8 +68,7 @@ impl Scaler {
                 *to = (from[samples.offset] >> ROW_SHIFT) as i16;
             }
             match self.x.taps {
-                4 => self.along::<4>(span.start, out),
-                8 => self.along::<8>(span.start, out),
+                LANES => self.along::<LANES>(span.start, out),
                 _ => self.along::<0>(span.start, out),
             }
         }
