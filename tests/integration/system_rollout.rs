@@ -18,7 +18,7 @@ use tsedge::clock::{Clock as _, Monotonic};
 use tsedge::config::ConfigFile;
 use tsedge::delivery::fleet::{Bounds, Fleet};
 use tsedge::delivery::rollout::{self, Parcel, RolloutPlan};
-use tsedge::delivery::{Delivery, Offer, State, is_meant};
+use tsedge::delivery::{Delivery, Item, Offer, State, is_meant};
 use tsedge::event::{Event, Family, HealthEvent, Naming, RegionEvent};
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::output::Output;
@@ -346,7 +346,9 @@ impl World {
     }
 
     fn fleet(&self) -> Fleet {
-        rollout::look(&self.plan(), region("DE")).unwrap().1
+        rollout::look(&self.plan(), Item::Pack(region("DE")))
+            .unwrap()
+            .1
     }
 
     /// Waits until all units have told such a state of that pack.
