@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -185,7 +185,7 @@ pub fn check(folder: &Path, trust: &Trust) -> anyhow::Result<Vec<RegionCode>> {
         let card = Card::read(&folder.join(format!("{name}.toml")), kind)?;
         let file = format!("{name}.onnx");
         ensure!(
-            card.spec.file == PathBuf::from(&file),
+            card.spec.file == Path::new(&file),
             "{name}.toml: file is {}, in a bundle it is {file}",
             card.spec.file.display()
         );

@@ -61,6 +61,8 @@ pub struct DeliveryPlan {
     pub restart: Restart,
 }
 
+type EndToRestart = Box<dyn Fn(&str) + Send>;
+
 /// See the module.
 pub struct Delivery {
     pub(super) plan: DeliveryPlan,
@@ -75,7 +77,7 @@ pub struct Delivery {
     pub(super) in_force: Option<(RegionCode, InUse)>,
     pub(super) health: HealthState,
     pub(super) reasons: Reasons,
-    restart: Option<Box<dyn Fn(&str) + Send>>,
+    restart: Option<EndToRestart>,
     started: Option<Timestamp>,
     lasts: bool,
 }

@@ -35,19 +35,16 @@ pub enum Progress {
 }
 
 impl Fetch {
-    /// Before the first part.
-    pub fn begin(item: Item, offer: Offer, path: PathBuf) -> Result<Self, (Offer, io::Error)> {
-        match File::create(&path) {
-            Err(e) => Err((offer, e)),
-            Ok(file) => Ok(Self {
-                item,
-                offer,
-                path,
-                file,
-                sum: Sha256::new(),
-                bytes: 0,
-                part: 0,
-            }),
+    /// Before the first part, to be written into `file` at `path`.
+    pub fn into_file(item: Item, offer: Offer, path: PathBuf, file: File) -> Self {
+        Self {
+            item,
+            offer,
+            path,
+            file,
+            sum: Sha256::new(),
+            bytes: 0,
+            part: 0,
         }
     }
 

@@ -146,6 +146,12 @@ impl ModelSets {
         self.current().map(|set| self.folder.join(&set.sha256))
     }
 
+    /// The folder of the set before.
+    pub fn before_folder(&self) -> Option<PathBuf> {
+        let before = self.sets.before.as_ref();
+        before.map(|set| self.folder.join(&set.sha256))
+    }
+
     /// The set that this process runs.
     pub fn running(&self) -> Option<&Set> {
         self.running.as_ref()

@@ -1,5 +1,7 @@
 //! The start of a unit to which models came: by the newest that work.
 
+use std::path::PathBuf;
+
 use super::sets::ModelSets;
 use crate::config::{ConfigFile, Plan};
 
@@ -21,19 +23,29 @@ pub fn plan(
     };
     let mut own = config.clone();
     own.models.installed = None;
-    while let Some(folder) = sets.current_folder() {
-        let mut newest = own.clone();
-        newest.models.folder = Some(folder);
+    let by = |folder: PathBuf| {
+        let mut config = own.clone();
+        config.models.folder = Some(folder);
+        config
+    };
+    while let Some(newest) = sets.current_folder().map(by) {
         match tried(&newest, sets.is_on_trial()) {
             Ok(plan) => {
                 sets.settle();
                 return Ok(plan);
             }
-            // What the others cannot do either is no fault of the set.
-            Err(e) => match tried(&own, false) {
-                Ok(_) => sets.give_up(&format!("{e:#}")),
-                Err(_) => return Err(e),
-            },
+            Err(e) => {
+                // What no others can do either is no fault of the set.
+                let mut others = sets
+                    .before_folder()
+                    .map(by)
+                    .into_iter()
+                    .chain([own.clone()]);
+                if !others.any(|config| tried(&config, false).is_ok()) {
+                    return Err(e);
+                }
+                sets.give_up(&format!("{e:#}"));
+            }
         }
     }
     sets.settle();

@@ -143,12 +143,13 @@ impl Delivery {
                 (Item::Models, Ok(sets)) => sets.incoming(),
                 _ => self.packs.incoming(),
             };
-            match Fetch::begin(item, offer, path.clone()) {
-                Ok(fetch) => {
+            match File::create(&path) {
+                Ok(file) => {
+                    let fetch = Fetch::into_file(item, offer, path, file);
                     outbox.put(Request::Hear(fetch.topic(&self.plan.topic)));
                     self.fetch = Some(fetch);
                 }
-                Err((offer, e)) => {
+                Err(e) => {
                     let why = format!("{}: {e}", path.display());
                     self.failed(item, offer, why, outbox);
                 }

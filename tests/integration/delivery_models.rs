@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::Value;
 use tsedge::config::{ConfigFile, Plan};
 use tsedge::delivery::rollout::Parcel;
@@ -382,6 +383,35 @@ fn hostile_and_damaged_bundles_are_refused_though_they_are_signed() {
     let (kept, _) = offered(&good);
     unit.connect(&kept);
     assert_eq!(unit.report().0, "installed");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Damage that a signer did not see: it is refused, or it changes nothing; nothing is written elsewhere.
+    #[test]
+    fn whatever_bytes_a_bundle_has_nothing_is_written_outside_its_folder(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        headers in prop::collection::vec((0_usize..4, 0_usize..512, any::<u8>()), 0..8),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("in/new"), dir.path().join("bundle"));
+        models(&dir.path().join("models"), "second", "2");
+        let mut bytes = bundle::pack(&dir.path().join("models"), "2").unwrap();
+        for (n, at, value) in headers {
+            bytes[n * 1024 + at] = value;
+        }
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        std::fs::write(&file, bytes).unwrap();
+        if bundle::unpack(&file, &folder, &Trust::default()).is_ok() {
+            bundle::check(&folder, &Trust::default()).unwrap();
+        }
+        prop_assert_eq!(dir.path().read_dir().unwrap().count(), 3);
+        prop_assert_eq!(dir.path().join("in").read_dir().unwrap().count(), 1);
+    }
 }
 
 #[test]

@@ -27,7 +27,8 @@ use crate::delivery_models::{models, open, parcel};
 use crate::output_events::{limit_60, sign};
 use crate::running::repeated_by;
 use crate::support::{program, root, succeeds};
-use crate::system_mqtt::{Broker, Listener, free_port, wait_for_port};
+use crate::system_mqtt::{Broker, Listener, free_port, wait_for, wait_for_port};
+use crate::system_rollout::{follows_the_schema, memory_mb};
 
 /// The program with the shipped models, started anew as systemd does.
 struct Unit {
@@ -124,7 +125,14 @@ impl Unit {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn ends_to_start_anew(child: Child) {
+    fn ends_to_start_anew(mut child: Child) {
+        let mut most_mb: f64 = 0.0;
+        while child.try_wait().unwrap().is_none() {
+            most_mb = most_mb.max(memory_mb(&child.id().to_string(), "VmHWM").unwrap_or(0.0));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        println!("{most_mb:.0} MB at most");
+        assert!((1.0..200.0).contains(&most_mb), "{most_mb} MB");
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{said}");
@@ -191,11 +199,8 @@ fn system_models_that_cannot_be_loaded_go_within_the_same_start() {
     second.kill().unwrap();
     second.wait().unwrap();
     // By another signer: the command does not even send them.
-    let mut other = std::fs::read(signature_path(&bundle)).unwrap();
-    let signer = Signer::new();
     let bytes = std::fs::read(&bundle).unwrap();
-    other.clear();
-    other.extend(signer.sign(&bytes, 4_000_000_000).bytes());
+    let other = Signer::new().sign(&bytes, 4_000_000_000);
     std::fs::write(signature_path(&bundle), other).unwrap();
     let mut operator = program();
     operator
@@ -311,7 +316,7 @@ fn system_models_reach_a_fleet_stage_by_stage_and_bad_ones_go_back_everywhere() 
         let (_, fleet) = rollout::look(&plan, Item::Models).unwrap();
         fleet.units.values().filter(|unit| unit.online).count() == 6
     };
-    crate::system_mqtt::wait_for("units", all_online);
+    wait_for("units", all_online);
     assert_eq!(roll_out("2", "second", 200), End::Done);
     assert_eq!(running("2"), Some(6));
     let end = roll_out("3", "blind", 300);
@@ -319,7 +324,8 @@ fn system_models_reach_a_fleet_stage_by_stage_and_bad_ones_go_back_everywhere() 
         matches!(&end, End::Withdrawn(why) if why.contains("went back")),
         "{end:?}"
     );
-    crate::system_mqtt::wait_for("units that went back", || running("3").is_none());
+    wait_for("units that went back", || running("3").is_none());
+    follows_the_schema(port);
     stop.store(true, Ordering::Relaxed);
     for car in driving.join().unwrap() {
         let folder = folder_in_use(&car.installed).unwrap();
