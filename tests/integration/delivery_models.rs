@@ -23,7 +23,7 @@ use tsedge::units::Timestamp;
 
 use crate::delivery::{Kept, Signer, answer, for_all};
 use crate::output_events::{limit_60, sign as sign_event};
-use crate::support::{root, small_pack};
+use crate::support::{root, small_pack, tsedge_ok};
 
 const DIM: usize = 16;
 const REPORT: &str = "cars/7/packs/models";
@@ -583,6 +583,31 @@ fn withdrawn_models_go_whether_they_wait_run_or_were_kept() {
     unit.connect(&withdrawn(&first));
     unit.restart();
     assert_eq!(unit.encoder(), "shipped");
+}
+
+/// It is asked before each start: the unit must get as far as going back.
+#[test]
+fn damaged_models_do_not_keep_a_check_from_passing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, installed) = (dir.path().join("tsedge.toml"), dir.path().join("models"));
+    let text = format!(
+        "[models]\nfolder = {:?}\ninstalled = {installed:?}\n",
+        root().join("models")
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::create_dir(&installed).unwrap();
+    let state = serde_json::json!({
+        "format": "tsedge-models-state/1",
+        "current": { "version": "2", "sha256": "ab".repeat(32), "signed_at": 1 },
+        "before": null,
+        "of": { "newest": null, "usual": { "signs": 0, "share": 0.0 } },
+        "barred": [],
+    });
+    std::fs::write(installed.join("models.json"), state.to_string()).unwrap();
+    let output = tsedge_ok(["check", "--config", config.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("warning installed models: "), "{said}");
+    assert!(said.contains("ok      encoder on CPU"), "{said}");
 }
 
 /// Every state that the disk can be left in is made by hand: a start takes the models before or the new ones, whole, and
