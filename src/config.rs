@@ -27,6 +27,7 @@ pub use live::{
 pub use mqtt::MqttConfig;
 pub use place::{BorderPlan, PositionConfig, PositionKind, RegionConfig};
 
+use crate::delivery::sets::folder_in_use;
 use crate::detect::{DetectPlan, View};
 use crate::model::card::Kind;
 use crate::model::{Card, EngineStore, Precision, Provider, Providers, Unprepared};
@@ -76,7 +77,7 @@ pub struct ConfigFile {
     pub mcap: Option<FileConfig>,
     /// An MQTT broker (`tsedge run`).
     pub mqtt: Option<MqttConfig>,
-    /// Packs that come by MQTT (`tsedge run`).
+    /// Packs and models that come by MQTT (`tsedge run`).
     pub delivery: Option<DeliveryConfig>,
     /// Crops that were in doubt (`tsedge run`).
     pub collect: Option<CollectConfig>,
@@ -130,6 +131,18 @@ pub struct ModelsConfig {
     pub encoder: Option<PathBuf>,
     /// Folder of region packs.
     pub packs: Option<PathBuf>,
+    /// Folder of models that came by MQTT; they go before all of the above. It need not be there yet.
+    pub installed: Option<PathBuf>,
+}
+
+impl ModelsConfig {
+    /// The command line names a folder: what was installed does not count then.
+    pub fn only(&mut self, folder: Option<&Path>) {
+        if let Some(folder) = folder {
+            self.folder = Some(folder.to_owned());
+            self.installed = None;
+        }
+    }
 }
 
 /// `[detect]`
@@ -227,10 +240,11 @@ impl ConfigFile {
         put(&mut self.runtime.board, other.runtime.board);
         put(&mut self.runtime.providers, other.runtime.providers);
         put(&mut self.runtime.threads, other.runtime.threads);
-        put(&mut self.models.folder, other.models.folder);
+        self.models.only(other.models.folder.as_deref());
         put(&mut self.models.detector, other.models.detector);
         put(&mut self.models.encoder, other.models.encoder);
         put(&mut self.models.packs, other.models.packs);
+        put(&mut self.models.installed, other.models.installed);
         if other.detect.long_side_px.is_some() || other.detect.band.is_some() {
             self.detect.views = None;
         }
@@ -310,7 +324,13 @@ impl Plan {
 
     /// Resolves a configuration; the error names the key or file and what would be right.
     pub fn resolve(config: &ConfigFile) -> anyhow::Result<Self> {
-        let folder = || models_folder(config.models.folder.as_deref());
+        let models = &config.models;
+        let installed = models.installed.as_deref().and_then(folder_in_use);
+        let named = [&models.detector, &models.encoder, &models.packs];
+        if models.installed.is_some() && named.into_iter().any(Option::is_some) {
+            bail!("models.installed: leave out models.detector, models.encoder and models.packs");
+        }
+        let folder = || models_folder((installed.as_deref()).or(models.folder.as_deref()));
         let or_in_folder = |given: &Option<PathBuf>, name: &str| match given {
             Some(path) => Ok(path.clone()),
             None => folder().map(|f| f.join(name)),
@@ -649,6 +669,10 @@ mod tests {
                 "lens.field_of_view_deg is 200",
             ),
             ("[models]\nencoder = 'none.toml'", "none.toml: No such file"),
+            (
+                "[models]\ninstalled = 'i'\npacks = 'p'",
+                "models.installed: leave out",
+            ),
         ] {
             let error = resolve(text).unwrap_err();
             assert!(error.contains(key), "{text}: {error}");

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::run::{CAN_IDS, camera_section};
 use crate::config::{CameraConfig, ConfigFile, Plan};
 use crate::delivery::DeliveryPlan;
+use crate::delivery::sets::{folder_in_use, is_on_trial};
 use crate::detect::Detector;
 use crate::evaluate::drift::{References, references};
 use crate::model::OnnxRuntime;
@@ -69,10 +70,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => Some(ConfigFile::default()),
     };
     if let Some(mut config) = config {
-        if args.models.is_some() {
-            config.models.folder.clone_from(&args.models);
-        }
-        check_models(&config, &mut found);
+        config.models.only(args.models.as_deref());
+        check_newest_models(&config, &mut found);
         check_devices(&config, &mut found);
     }
     for (kind, lines) in [
@@ -91,10 +90,41 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
 }
 
+/// Models that came do not keep a unit from starting: it goes back by itself. Those on trial are tried by `tsedge run`,
+/// which counts how often it does not survive them.
+fn check_newest_models(config: &ConfigFile, found: &mut Findings) {
+    let mut own = config.clone();
+    let installed = own.models.installed.take();
+    let installed = installed.filter(|folder| folder_in_use(folder).is_some());
+    let Some(installed) = installed else {
+        return check_models(config, found);
+    };
+    if is_on_trial(&installed) {
+        let text = "models that came by MQTT are on trial; those before them:";
+        found.good.push(text.to_owned());
+        return check_models(&own, found);
+    }
+    let mut newest = Findings::default();
+    check_models(config, &mut newest);
+    if newest.faults.is_empty() {
+        found.good.append(&mut newest.good);
+        return found.warnings.append(&mut newest.warnings);
+    }
+    let warnings = newest
+        .faults
+        .iter()
+        .map(|fault| format!("installed models: {fault}"));
+    found.warnings.extend(warnings);
+    check_models(&own, found);
+}
+
 fn check_models(config: &ConfigFile, found: &mut Findings) {
     let words = |plan: &Plan| {
         let (detector, encoder) = (&plan.detector.spec, &plan.encoder.spec);
-        format!("models {} and {}", detector.name, encoder.name)
+        let installed = config.models.installed.as_deref().and_then(folder_in_use);
+        let folder = installed.map(|folder| format!(", {}", folder.display()));
+        let folder = folder.unwrap_or_default();
+        format!("models {} and {}{folder}", detector.name, encoder.name)
     };
     let Some(plan) = found.step(words, Plan::resolve(config)) else {
         return;
@@ -217,6 +247,10 @@ fn check_devices(config: &ConfigFile, found: &mut Findings) {
     if let Some(delivery) = &config.delivery {
         let words = |plan: &DeliveryPlan| format!("[delivery] offers under {}", plan.topic);
         found.step(words, delivery.plan(config));
+        if config.models.installed.is_none() {
+            let text = "[delivery] takes packs alone: no folder for models, [models] installed";
+            found.good.push(text.to_owned());
+        }
     }
     if let Some(status) = &config.status {
         let listen = status.listen;

@@ -59,6 +59,8 @@ pub enum Outcome {
     Done,
     /// Done, but frames were lost or damaged.
     DataLost,
+    /// Ended to be started anew, by other models.
+    Restart,
 }
 
 /// Exit code of a command that failed; bad arguments give 2.
@@ -69,6 +71,7 @@ impl From<Outcome> for ExitCode {
         Self::from(match outcome {
             Outcome::Done => 0,
             Outcome::DataLost => 3,
+            Outcome::Restart => 4,
         })
     }
 }

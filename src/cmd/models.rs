@@ -1,4 +1,4 @@
-//! `tsedge models`: TensorRT engines for this machine, built ahead of time.
+//! `tsedge models`: TensorRT engines for this machine, built ahead of time, and bundles for a fleet.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -11,15 +11,17 @@ use super::Outcome;
 use super::run::SMALLER_PICTURE;
 use crate::clock::Lap;
 use crate::config::{ConfigFile, Plan};
+use crate::delivery::bundle;
 use crate::detect::ladder;
 use crate::model::engine::EngineKey;
 use crate::model::gpu::Gpu;
 use crate::model::{Card, OnnxRuntime, Precision};
+use crate::region::install::write_atomically;
 
 /// Frames of a recording, or of a camera whose configuration does not say.
 const FRAME_PX: (u32, u32) = (1280, 720);
 
-/// Lists models, and prepares them for this machine's GPU.
+/// Lists models, prepares them for this machine's GPU, and bundles them for a fleet.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -30,6 +32,27 @@ pub struct Args {
 enum Command {
     Prepare(PrepareArgs),
     List(ListArgs),
+    Bundle(BundleArgs),
+}
+
+/// Puts detector, encoder and packs of a folder into one file, for `tsedge region sign` and `tsedge rollout`.
+///
+/// They are checked as a unit would: cards against models, packs against the encoder. The same folder gives the same
+/// bytes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: tsedge models bundle models --models-version 2026-12 --out models-2026-12.tar\n\
+    docs/rollout.md tells the whole way."
+)]
+struct BundleArgs {
+    /// A folder with detector.toml, encoder.toml, their models, and packs/.
+    folder: PathBuf,
+    /// Where to write the bundle.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Version written into the bundle.
+    #[arg(long, value_name = "TEXT")]
+    models_version: String,
 }
 
 /// Builds TensorRT's engines for this machine's GPU: takes minutes, once.
@@ -75,9 +98,7 @@ struct Common {
 impl Common {
     fn config(&self) -> anyhow::Result<ConfigFile> {
         let mut config = ConfigFile::read_or_default(self.config.as_deref())?;
-        if self.models.is_some() {
-            config.models.folder.clone_from(&self.models);
-        }
+        config.models.only(self.models.as_deref());
         if self.engines.is_some() {
             config.runtime.tensorrt.engines.clone_from(&self.engines);
         }
@@ -106,7 +127,21 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Prepare(args) => prepare(args),
         Command::List(args) => list(args),
+        Command::Bundle(args) => bundle(args),
     }
+}
+
+fn bundle(args: &BundleArgs) -> anyhow::Result<Outcome> {
+    let folder = &args.folder;
+    let bytes =
+        bundle::pack(folder, &args.models_version).with_context(|| folder.display().to_string())?;
+    let out = args.out.display();
+    write_atomically(&args.out, &bytes).with_context(|| out.to_string())?;
+    say!(
+        "{out}: {} bytes; sign it with `tsedge region sign`",
+        bytes.len()
+    );
+    Ok(Outcome::Done)
 }
 
 fn list(args: &ListArgs) -> anyhow::Result<Outcome> {

@@ -7,6 +7,8 @@ use anyhow::{Context, bail, ensure};
 
 use super::Outcome;
 use crate::config::{self, ConfigFile};
+use crate::delivery::Item;
+use crate::delivery::rollout::Parcel;
 use crate::model::card::Kind;
 use crate::model::{Card, OnnxRuntime, TextModel};
 use crate::region::build::{Builder, TextHead};
@@ -57,7 +59,7 @@ enum Command {
         /// The pack after.
         new: PathBuf,
     },
-    /// Sign a pack: writes PACK.minisig.
+    /// Sign a pack, or a bundle of models: writes PACK.minisig.
     Sign(Sign),
     /// Make a pair of signing keys: NAME.key to keep, NAME.pub to give away.
     Keygen {
@@ -117,7 +119,7 @@ struct Build {
 
 #[derive(Debug, clap::Args)]
 struct Sign {
-    /// A pack.
+    /// A pack, or a bundle of models.
     pack: PathBuf,
     /// The secret key.
     #[arg(long, value_name = "FILE")]
@@ -367,12 +369,18 @@ fn keygen(name: &Path, password_file: Option<&Path>) -> anyhow::Result<()> {
 
 #[allow(clippy::disallowed_methods)] // the time of signing is what tells the newer of two packs
 fn sign_pack(args: &Sign) -> anyhow::Result<()> {
-    let (pack, bytes) = Pack::read(&args.pack)?;
-    let (region, version) = (pack.region, &pack.version);
+    let bytes = read_bytes(&args.pack);
+    let parcel = bytes.and_then(|bytes| Parcel::new(bytes, String::new()));
+    let parcel = parcel.map_err(|e| anyhow::anyhow!("{}: {e}", args.pack.display()))?;
+    let what = match parcel.item {
+        Item::Pack(region) => format!("region {region}"),
+        Item::Models => "models".to_owned(),
+    };
+    let version = &parcel.version;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let comment = format!("region {region} version {version} timestamp:{now}");
+    let comment = format!("{what} version {version} timestamp:{now}");
     let password = password(args.password_file.as_deref())?;
-    let signature = sign(&bytes, &args.key, password, &comment)?;
+    let signature = sign(&parcel.bytes, &args.key, password, &comment)?;
     let path = signature_path(&args.pack);
     write_atomically(&path, signature.as_bytes()).with_context(|| path.display().to_string())?;
     say!("{}", path.display());

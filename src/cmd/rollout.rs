@@ -1,4 +1,4 @@
-//! `tsedge rollout`: brings a signed pack to a fleet by MQTT, stage by stage.
+//! `tsedge rollout`: brings a signed pack, or models, to a fleet by MQTT, stage by stage.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,18 +8,17 @@ use anyhow::{Context, bail, ensure};
 
 use super::Outcome;
 use crate::config::ConfigFile;
-use crate::delivery::State;
 use crate::delivery::fleet::{Bounds, Fleet, HEAD};
 use crate::delivery::rollout::{self, End, Parcel, RolloutPlan, Stage};
+use crate::delivery::{Item, State};
 use crate::output::mqtt::{MqttPlan, begins_topics};
 use crate::region::pack::read_bytes;
 use crate::region::sign::{Trust, signature_path};
-use crate::units::RegionCode;
 
 /// Units named one by one, at most.
 const MOST_NAMED: usize = 20;
 
-/// Brings a signed pack to a fleet by MQTT, stage by stage.
+/// Brings a signed pack, or signed models, to a fleet by MQTT, stage by stage.
 ///
 /// Exit codes: 0 done, 1 withdrawn or not done in time.
 #[derive(Debug, clap::Args)]
@@ -34,20 +33,22 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Offer a pack to more and more units; withdraw it when too many refuse it or go back. One that was stopped
+    /// Offer a pack or models to more and more units; withdraw it when too many refuse it or go back. One that was stopped
     /// goes on with the same command.
     Start(Start),
-    /// Take back what is offered for a region: units return to the pack before.
+    /// Take back what is offered: units return to the one before.
     Withdraw {
-        /// The region, e.g. DE.
-        region: String,
+        /// The pack's region, e.g. DE, or `models`.
+        #[arg(value_name = "REGION")]
+        item: String,
         #[command(flatten)]
         fleet: FleetArgs,
     },
-    /// Print what is offered for a region, and what each unit reads by.
+    /// Print what is offered, and what each unit reads by.
     Status {
-        /// The region, e.g. DE.
-        region: String,
+        /// The pack's region, e.g. DE, or `models`.
+        #[arg(value_name = "REGION")]
+        item: String,
         #[command(flatten)]
         fleet: FleetArgs,
     },
@@ -71,7 +72,7 @@ struct FleetArgs {
 
 #[derive(Debug, clap::Args)]
 struct Start {
-    /// A pack, with its signature beside it.
+    /// A pack, or a bundle of models, with its signature beside it.
     pack: PathBuf,
     #[command(flatten)]
     fleet: FleetArgs,
@@ -129,21 +130,21 @@ const NO_BOUNDS: Bounds = Bounds {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     match &args.command {
         Command::Start(args) => start(args)?,
-        Command::Withdraw { region, fleet } => {
+        Command::Withdraw { item: name, fleet } => {
             let plan = fleet.plan(NO_BOUNDS, 0)?;
-            rollout::withdraw(&plan, code(region)?, print)?;
+            rollout::withdraw(&plan, item(name)?, print)?;
         }
-        Command::Status { region, fleet } => {
-            let region = code(region)?;
-            let (offer, fleet) = rollout::look(&fleet.plan(NO_BOUNDS, 0)?, region)?;
+        Command::Status { item: name, fleet } => {
+            let item = item(name)?;
+            let (offer, fleet) = rollout::look(&fleet.plan(NO_BOUNDS, 0)?, item)?;
             match &offer {
-                None => say!("{region}: nothing is offered"),
+                None => say!("{item}: nothing is offered"),
                 Some(offer) => {
                     let withdrawn = if offer.withdrawn { ", withdrawn" } else { "" };
                     let (version, percent) = (&offer.version, offer.share * 100.0);
                     let groups = offer.groups.iter().map(|g| format!(" and {g}"));
                     let groups = groups.collect::<String>();
-                    say!("{region} version {version} for {percent} %{groups}{withdrawn}");
+                    say!("{item} version {version} for {percent} %{groups}{withdrawn}");
                     say!("{HEAD}");
                     say!("{:<14} {}", "", fleet.count(offer));
                 }
@@ -155,8 +156,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn code(region: &str) -> anyhow::Result<RegionCode> {
-    RegionCode::parse(region).with_context(|| format!("region `{region}` is not ISO 3166"))
+fn item(name: &str) -> anyhow::Result<Item> {
+    Item::parse(name)
+        .with_context(|| format!("`{name}` is neither a region by ISO 3166 nor `models`"))
 }
 
 /// A reader that went away must not end a roll-out half way.
@@ -199,8 +201,8 @@ fn start(args: &Start) -> anyhow::Result<()> {
     let parcel = parcel().map_err(|e| anyhow::anyhow!("{}: {e}", args.pack.display()))?;
     match rollout::start(&plan, &parcel, &stages, print)? {
         End::Done => {
-            let (region, version) = (parcel.region, &parcel.version);
-            say!("{region} version {version} is out; units that come later take it too");
+            let (item, version) = (parcel.item, &parcel.version);
+            say!("{item} version {version} is out; units that come later take it too");
             Ok(())
         }
         End::Withdrawn(why) => bail!("withdrawn: {why}; `tsedge rollout status` names them"),

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::Outcome;
 use crate::clock::{Clock, Monotonic};
 use crate::config::{CameraConfig, ConfigFile, FileConfig, Plan, StatusConfig, check_name};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, ModelSets, start};
 use crate::detect::{DetectPlan, Detector, ladder, within_budget};
 use crate::health::Reason;
 use crate::model::{ModelError, OnnxRuntime, Provider};
@@ -42,13 +43,18 @@ use crate::units::RegionCode;
 /// The detector's picture under overload, by its full size.
 pub(super) const SMALLER_PICTURE: f64 = 0.6;
 
+/// Why a unit with TensorRT takes no models by MQTT.
+const PREPARED: &str = "this unit runs models by TensorRT, whose engines are prepared ahead: install models there, and \
+    run `tsedge models prepare`";
+
 /// What is wrong with `[can.ids]` when they are refused.
 pub(super) const CAN_IDS: &str =
     "[can.ids]: two messages share an identifier, or one has more than 11 bits";
 
 /// Recognises signs live and tells the vehicle.
 ///
-/// Ends on SIGTERM or SIGINT after the last state was sent; a second signal ends it at once.
+/// Ends on SIGTERM or SIGINT after the last state was sent; a second signal ends it at once. Exit code 4: it ended by
+/// itself, to be started anew by the models that came.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: tsedge run --replay drive.mp4 --region DE --config tsedge.toml")]
 pub struct Args {
@@ -97,19 +103,29 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     if args.status {
         return print_status(&config);
     }
-    let plan = Plan::resolve(&config)?;
+    let mut models = models(&config)?;
+    let plan = match &mut models {
+        Some(models) => start::plan(&config, models, works)?,
+        None => Plan::resolve(&config)?,
+    };
     let clock: Arc<dyn Clock> = Arc::new(Monotonic);
     config.threads.check()?;
     let eyes = eyes(args, &config, &plan, &clock)?;
     let names = eyes.iter().map(|eye| eye.viewpoint.camera.clone());
     let shared = Arc::new(Shared::new(config.threads.clone(), names));
+    if let Some(why) = models.as_mut().and_then(ModelSets::take_gone) {
+        shared
+            .board
+            .say(format!("models that came are given up: {why}"));
+    }
     end_on_signals(&shared)?;
     end_on_panics(&shared);
     let runtime = OnnxRuntime::load(plan.onnxruntime.as_deref())?;
     let (place, board) = (shared.threads.recognise.clone(), Arc::clone(&shared.board));
     let runtime = runtime.with_workers(move || place.place(&board));
     let encoder = Encoder::load(&runtime, &plan.encoder, &plan.providers, 1)?;
-    let delivery = delivery(&config, &plan)?;
+    let restart = Arc::new(AtomicBool::new(false));
+    let delivery = delivery(&config, &plan, models, (&shared, &restart))?;
     let mut packs = plan.pack_store();
     let bank = packs.best(plan.region)?;
     tell_refused(&shared, &packs.take_refusals());
@@ -170,7 +186,39 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let result = result?;
     service.stopping();
-    close(&result, &shared.progress)
+    let outcome = close(&result, &shared.progress)?;
+    Ok(if restart.load(Ordering::Acquire) {
+        Outcome::Restart
+    } else {
+        outcome
+    })
+}
+
+/// Models that came by MQTT, if there is a folder for them.
+fn models(config: &ConfigFile) -> anyhow::Result<Option<ModelSets>> {
+    let Some(folder) = &config.models.installed else {
+        return Ok(None);
+    };
+    let name = || format!("[models] installed {}", folder.display());
+    ModelSets::open(folder).map(Some).with_context(name)
+}
+
+/// Whether a unit can start by a plan; models on trial are loaded for it, others have been before.
+fn works(plan: &Plan, on_trial: bool) -> anyhow::Result<()> {
+    if on_trial {
+        let (runtime, providers) = (
+            OnnxRuntime::load(plan.onnxruntime.as_deref())?,
+            &plan.providers,
+        );
+        Encoder::load(&runtime, &plan.encoder, providers, 1)?;
+        let (card, detect) = (&plan.detector, &plan.detect);
+        Detector::load(&runtime, card, providers, 1, detect, (1280, 720))?;
+    } else {
+        plan.encoder.model_bytes()?;
+        plan.detector.model_bytes()?;
+    }
+    plan.pack_store().best(plan.region)?;
+    Ok(())
 }
 
 /// The views as configured, or the best ones that there is time for.
@@ -377,12 +425,33 @@ fn preview(
     Ok(token.map(|token| Arc::new(Preview::new(&token, cameras))))
 }
 
-/// Packs that come by MQTT, if the configuration says so.
-fn delivery(config: &ConfigFile, plan: &Plan) -> anyhow::Result<Option<Box<dyn Guest>>> {
+/// Packs and models that come by MQTT, if the configuration says so.
+fn delivery(
+    config: &ConfigFile,
+    plan: &Plan,
+    models: Option<ModelSets>,
+    (shared, restart): (&Arc<Shared>, &Arc<AtomicBool>),
+) -> anyhow::Result<Option<Box<dyn Guest>>> {
     let Some(delivery) = &config.delivery else {
         return Ok(None);
     };
-    let delivery = Delivery::open(delivery.plan(config)?, plan.pack_store())?;
+    let mut delivery = Delivery::open(delivery.plan(config)?, plan.pack_store())?;
+    if let Some(models) = models {
+        let prepared = plan.providers.order.contains(&Provider::TensorRt);
+        delivery = delivery.with_models(if prepared {
+            Err(PREPARED.to_owned())
+        } else {
+            Ok(models)
+        });
+    }
+    let (shared, restart) = (Arc::clone(shared), Arc::clone(restart));
+    let delivery = delivery.restarted_by(move |why| {
+        log::warn!("{why}: starting anew");
+        // Told on every output before these end.
+        shared.board.say(format!("{why}: the unit starts anew"));
+        restart.store(true, Ordering::Release);
+        shared.stop.stop();
+    });
     Ok(Some(Box::new(delivery)))
 }
 

@@ -1,17 +1,17 @@
-//! The section `[delivery]`: packs that come by MQTT.
+//! The section `[delivery]`: packs and models that come by MQTT.
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
 use super::ConfigFile;
-use crate::delivery::DeliveryPlan;
+use crate::delivery::{DeliveryPlan, Restart};
 use crate::output::mqtt::begins_topics;
 
 /// `[delivery]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryConfig {
-    /// Where packs are offered.
+    /// Where they are offered.
     #[serde(default = "default_topic")]
     pub topic: String,
     /// The group that the unit belongs to: a roll-out can begin with one.
@@ -19,9 +19,15 @@ pub struct DeliveryConfig {
     /// Larger packs are refused, in MiB.
     #[serde(default = "default_max_mb")]
     pub max_mb: usize,
-    /// A new pack is judged by so many signs.
+    /// Larger sets of models are refused, in MiB.
+    #[serde(default = "default_max_models_mb")]
+    pub max_models_mb: usize,
+    /// What is new is judged by so many signs.
     #[serde(default = "default_trial_signs")]
     pub trial_signs: u64,
+    /// When other models come into force: `next_start`, which is the default, or `at_once`.
+    #[serde(default)]
+    pub restart: Restart,
 }
 
 fn default_topic() -> String {
@@ -30,6 +36,10 @@ fn default_topic() -> String {
 
 fn default_max_mb() -> usize {
     16
+}
+
+fn default_max_models_mb() -> usize {
+    64
 }
 
 fn default_trial_signs() -> u64 {
@@ -52,10 +62,15 @@ impl DeliveryConfig {
             begins_topics(topic),
             "[delivery] topic: `{topic}` cannot begin a topic; give one such as `rollout`"
         );
-        ensure!(
-            (1..=256).contains(&self.max_mb),
-            "[delivery] max_mb: not between 1 and 256"
-        );
+        for (key, mb) in [
+            ("max_mb", self.max_mb),
+            ("max_models_mb", self.max_models_mb),
+        ] {
+            ensure!(
+                (1..=256).contains(&mb),
+                "[delivery] {key}: not between 1 and 256"
+            );
+        }
         ensure!(
             (20..=200).contains(&self.trial_signs),
             "[delivery] trial_signs: not between 20 and 200"
@@ -65,8 +80,10 @@ impl DeliveryConfig {
             prefix: mqtt.prefix.clone(),
             group: self.group.clone(),
             max_bytes: self.max_mb << 20,
+            max_models_bytes: self.max_models_mb << 20,
             trial_signs: self.trial_signs,
             installed,
+            restart: self.restart,
         })
     }
 }

@@ -14,7 +14,7 @@ pub struct Unit {
     pub group: Option<String>,
     /// Its health, e.g. `normal`.
     pub health: Option<String>,
-    /// What it did with the region's newest offer.
+    /// What it did with the newest offer.
     pub report: Option<Report>,
 }
 
@@ -158,14 +158,19 @@ impl Fleet {
         count
     }
 
-    /// Connected units that read a pack by now.
-    pub fn reading(&self, sha256: &str) -> usize {
-        let reads = |unit: &&Unit| {
-            let report = unit.report.as_ref();
-            let in_use = report.and_then(|report| report.in_use.as_ref());
-            unit.online && in_use.is_some_and(|pack| pack.sha256 == sha256)
+    /// Connected units that have it in its place by now. Models that were taken back may run until the next start.
+    pub fn having(&self, sha256: &str) -> usize {
+        let has = |report: &Report| match report.state {
+            _ if report.sha256 != sha256 => {
+                (report.in_use.as_ref()).is_some_and(|pack| pack.sha256 == sha256)
+            }
+            State::Installed | State::Kept => true,
+            State::Refused | State::RolledBack => false,
         };
-        self.units.values().filter(reads).count()
+        let units = self.units.values().filter(|unit| unit.online);
+        units
+            .filter(|unit| unit.report.as_ref().is_some_and(has))
+            .count()
     }
 
     /// How many units read which version; those that told nothing of it are under `unknown`.

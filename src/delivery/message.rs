@@ -1,9 +1,12 @@
 //! The messages, as JSON; `docs/schema/delivery.schema.json` describes them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::health::{HealthState, Reasons};
+use crate::units::RegionCode;
 
 /// Offers that this build reads.
 pub const OFFER: &str = "tsedge-offer/1";
@@ -14,28 +17,58 @@ pub const UNIT: &str = "tsedge-unit/1";
 /// Parts are no larger, in bytes; brokers for many units often take messages of 128 KiB at most.
 pub const MAX_PART_BYTES: usize = 256 << 10;
 
-/// A pack for some units.
+/// What is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    /// A region's pack.
+    Pack(RegionCode),
+    /// A set of models, with the packs for its encoder.
+    Models,
+}
+
+const MODELS: &str = "models";
+
+impl Item {
+    /// From its name in topics and messages.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            MODELS => Some(Self::Models),
+            region => RegionCode::parse(region).map(Self::Pack),
+        }
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Models => f.write_str(MODELS),
+            Self::Pack(region) => region.fmt(f),
+        }
+    }
+}
+
+/// A pack, or a set of models, for some units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
     /// `tsedge-offer/1`.
     pub format: String,
-    /// The region, e.g. `DE`.
+    /// The pack's region, e.g. `DE`, or `models`.
     pub region: String,
-    /// The pack's version, for people.
+    /// Its version, for people.
     pub version: String,
-    /// SHA-256 of the pack's bytes, in lower-case hexadecimal.
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
     pub sha256: String,
     /// Their number.
     pub bytes: usize,
     /// How many of them a part has; the last may have fewer.
     pub part_bytes: usize,
-    /// The text of the pack's minisign signature.
+    /// The text of its minisign signature.
     pub signature: String,
     /// The share of units that it is meant for, 0 to 1: see [`is_meant`].
     pub share: f64,
     /// Units of these groups are meant as well.
     pub groups: Vec<String>,
-    /// Units that took it go back to the pack before.
+    /// Units that took it go back to the one before.
     pub withdrawn: bool,
 }
 
@@ -43,6 +76,14 @@ impl Offer {
     /// How many parts there are.
     pub fn parts(&self) -> usize {
         self.bytes.div_ceil(self.part_bytes.max(1))
+    }
+
+    /// Whether the same parts are fetched for another offer: it may be for more units by now.
+    pub fn brings_the_same(&self, other: &Self) -> bool {
+        let parts = |offer: &Self| (offer.bytes, offer.part_bytes, offer.withdrawn);
+        parts(self) == parts(other)
+            && self.sha256 == other.sha256
+            && self.signature == other.signature
     }
 }
 
@@ -55,31 +96,31 @@ pub fn is_meant(offer: &Offer, prefix: &str, group: Option<&str>) -> bool {
         || group.is_some_and(|group| offer.groups.iter().any(|g| g == group))
 }
 
-/// Where a region's offer is.
-pub fn offer_topic(topic: &str, region: &str) -> String {
-    format!("{topic}/offer/{region}")
+/// Where the offer of a region's pack, or of models, is.
+pub fn offer_topic(topic: &str, item: &str) -> String {
+    format!("{topic}/offer/{item}")
 }
 
-/// Where a part of a pack is.
+/// Where a part of it is.
 pub fn part_topic(topic: &str, sha256: &str, part: usize) -> String {
     format!("{topic}/pack/{sha256}/{part}")
 }
 
-/// What became of an offered pack.
+/// What became of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// In its place, and on trial.
+    /// In its place, and on trial; models from the next start on.
     Installed,
     /// Its trial went well.
     Kept,
     /// Not taken.
     Refused,
-    /// The pack before is in its place again.
+    /// The one before is in its place again.
     RolledBack,
 }
 
-/// A pack as the unit would read it now.
+/// A pack as the unit would read it now, or the models that it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InUse {
     /// Its version.
@@ -88,14 +129,14 @@ pub struct InUse {
     pub sha256: String,
 }
 
-/// What a unit did with a region's newest offer.
+/// What a unit did with the newest offer of a region's pack, or of models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// `tsedge-pack-report/1`.
     pub format: String,
-    /// The region.
+    /// The region, or `models`.
     pub region: String,
-    /// SHA-256 of the offered pack.
+    /// SHA-256 of what was offered.
     pub sha256: String,
     /// What became of it.
     pub state: State,
@@ -105,9 +146,10 @@ pub struct Report {
     pub signs: u64,
     /// The share of them that it did not name.
     pub unknown: f64,
-    /// The same share with the pack before, where that is known.
+    /// The same share with the one before, where that is known.
     pub unknown_before: Option<f64>,
-    /// The region's pack that the unit reads by now, whatever was offered; `None`: it has none of its own.
+    /// The region's pack that the unit reads by now, whatever was offered; `None`: it has none of its own. Of models
+    /// those that it runs; `None`: those that it came with.
     pub in_use: Option<InUse>,
 }
 
@@ -120,6 +162,8 @@ pub struct UnitReport {
     pub program: &'static str,
     /// SHA-256 of its encoder, which packs must fit.
     pub encoder_sha256: String,
+    /// The models that it runs; `None`: those that it came with.
+    pub models: Option<InUse>,
     /// The group that it belongs to.
     pub group: Option<String>,
     /// The region whose pack is in force.

@@ -1,7 +1,7 @@
-//! The operator's side: offers a pack stage by stage, waits for what the units say, and withdraws it when too many
+//! The operator's side: offers a pack, or models, stage by stage, waits for what the units say, and withdraws it when too many
 //! refuse it or go back.
 //!
-//! All that a roll-out needs to go on is kept by the broker: one that was stopped is begun again with the same pack.
+//! All that a roll-out needs to go on is kept by the broker: one that was stopped is begun again with the same file.
 
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::bundle::{Manifest, is_bundle};
 use super::fleet::{Bounds, Count, Fleet, HEAD, Standing};
-use super::message::{MAX_PART_BYTES, OFFER, Offer, offer_topic, part_topic};
+use super::message::{Item, MAX_PART_BYTES, OFFER, Offer, offer_topic, part_topic};
 use crate::clock::{Clock, Monotonic};
 use crate::output::mqtt::MqttPlan;
 use crate::region::Pack;
 use crate::region::pack::sha256;
-use crate::units::{RegionCode, Timestamp};
+use crate::units::Timestamp;
 
 /// Time between two looks at how things stand.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -53,11 +54,11 @@ pub struct RolloutPlan {
     pub patience: Duration,
 }
 
-/// A pack and its signature.
+/// A pack, or a bundle of models, and its signature.
 #[derive(Debug, Clone)]
 pub struct Parcel {
-    /// Its region.
-    pub region: RegionCode,
+    /// What it is.
+    pub item: Item,
     /// Its version.
     pub version: String,
     /// Its bytes.
@@ -67,12 +68,18 @@ pub struct Parcel {
 }
 
 impl Parcel {
-    /// Of a pack that parses.
+    /// Of a pack that parses, or of a bundle that says what it is.
     pub fn new(bytes: Vec<u8>, signature: String) -> Result<Self, String> {
-        let pack = Pack::parse(&bytes)?;
+        let (item, version) = if is_bundle(&bytes) {
+            let manifest = Manifest::of(&bytes).map_err(|e| format!("{e:#}"))?;
+            (Item::Models, manifest.version)
+        } else {
+            let pack = Pack::parse(&bytes)?;
+            (Item::Pack(pack.region), pack.version)
+        };
         Ok(Self {
-            region: pack.region,
-            version: pack.version,
+            item,
+            version,
             bytes,
             signature,
         })
@@ -82,7 +89,7 @@ impl Parcel {
     pub fn offer(&self, part_bytes: usize) -> Offer {
         Offer {
             format: OFFER.to_owned(),
-            region: self.region.to_string(),
+            region: self.item.to_string(),
             version: self.version.clone(),
             sha256: sha256(&self.bytes),
             bytes: self.bytes.len(),
@@ -157,13 +164,13 @@ pub fn start(
     mut say: impl FnMut(&str),
 ) -> anyhow::Result<End> {
     in_a_runtime(async {
-        let mut desk = Desk::open(plan, parcel.region).await?;
+        let mut desk = Desk::open(plan, parcel.item).await?;
         let sha256 = sha256(&parcel.bytes);
         let known = desk.offer.take().filter(|offer| offer.sha256 == sha256);
         ensure!(
             known.as_ref().is_none_or(|offer| !offer.withdrawn),
             "{} version {} was withdrawn, and units do not take it again: make another version",
-            parcel.region,
+            parcel.item,
             parcel.version
         );
         // Parts that are with the broker already keep their size.
@@ -213,26 +220,22 @@ pub fn start(
     })
 }
 
-/// Withdraws what is offered for a region.
-pub fn withdraw(
-    plan: &RolloutPlan,
-    region: RegionCode,
-    mut say: impl FnMut(&str),
-) -> anyhow::Result<()> {
+/// Withdraws what is offered.
+pub fn withdraw(plan: &RolloutPlan, item: Item, mut say: impl FnMut(&str)) -> anyhow::Result<()> {
     in_a_runtime(async {
-        let mut desk = Desk::open(plan, region).await?;
+        let mut desk = Desk::open(plan, item).await?;
         let Some(mut offer) = desk.offer.take() else {
-            bail!("nothing is offered for {region} under {}", plan.topic);
+            bail!("nothing is offered for {item} under {}", plan.topic);
         };
         say(HEAD);
         desk.withdraw(&mut offer, &mut say).await
     })
 }
 
-/// What is offered for a region, and what each unit says.
-pub fn look(plan: &RolloutPlan, region: RegionCode) -> anyhow::Result<(Option<Offer>, Fleet)> {
+/// What is offered, and what each unit says.
+pub fn look(plan: &RolloutPlan, item: Item) -> anyhow::Result<(Option<Offer>, Fleet)> {
     in_a_runtime(async {
-        let desk = Desk::open(plan, region).await?;
+        let desk = Desk::open(plan, item).await?;
         Ok((desk.offer, desk.fleet))
     })
 }
@@ -240,8 +243,8 @@ pub fn look(plan: &RolloutPlan, region: RegionCode) -> anyhow::Result<(Option<Of
 /// Offers what need not be right, as a stranger at the broker could: units must refuse it by themselves.
 pub fn offer_unchecked(plan: &RolloutPlan, offer: &Offer, bytes: &[u8]) -> anyhow::Result<()> {
     in_a_runtime(async {
-        let region = RegionCode::parse(&offer.region).context("region")?;
-        let mut desk = Desk::open(plan, region).await?;
+        let item = Item::parse(&offer.region).context("region")?;
+        let mut desk = Desk::open(plan, item).await?;
         desk.publish(offer, Some(bytes))?;
         desk.confirmed().await
     })
@@ -259,11 +262,11 @@ fn in_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
 /// The operator's connection, and what came by it.
 struct Desk<'a> {
     plan: &'a RolloutPlan,
-    region: RegionCode,
+    item: Item,
     client: AsyncClient,
     events: mpsc::Receiver<Result<Event, String>>,
     fleet: Fleet,
-    /// What the broker keeps for the region.
+    /// What the broker keeps for it.
     offer: Option<Offer>,
     part_bytes: usize,
     /// To be told again after a break, for the broker may have lost it.
@@ -278,7 +281,7 @@ struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     /// Connects, and hears what the broker keeps.
-    async fn open(plan: &'a RolloutPlan, region: RegionCode) -> anyhow::Result<Self> {
+    async fn open(plan: &'a RolloutPlan, item: Item) -> anyhow::Result<Self> {
         let mut options = plan.mqtt.bare_options();
         options.set_max_packet_size(u32::try_from(MAX_PART_BYTES + HEADER_BYTES).ok());
         let (client, connection) = AsyncClient::new(options, MOST_WAITING);
@@ -286,7 +289,7 @@ impl<'a> Desk<'a> {
         tokio::spawn(keep_up(connection, to));
         let mut desk = Self {
             plan,
-            region,
+            item,
             client,
             events,
             fleet: Fleet::default(),
@@ -344,8 +347,8 @@ impl<'a> Desk<'a> {
                 let own: [String; TOPICS] = [
                     format!("{units}/status"),
                     format!("{units}/unit"),
-                    format!("{units}/packs/{}", self.region),
-                    offer_topic(&self.plan.topic, self.region.as_str()),
+                    format!("{units}/packs/{}", self.item),
+                    offer_topic(&self.plan.topic, &self.item.to_string()),
                 ];
                 for topic in own {
                     self.client.try_subscribe(topic, QoS::AtLeastOnce)?;
@@ -388,11 +391,11 @@ impl<'a> Desk<'a> {
     }
 
     fn heard(&mut self, topic: &str, message: &[u8]) {
-        if topic == offer_topic(&self.plan.topic, self.region.as_str()) {
+        if topic == offer_topic(&self.plan.topic, &self.item.to_string()) {
             self.offer = serde_json::from_slice(message).ok();
             return;
         }
-        let report = format!("/packs/{}", self.region);
+        let report = format!("/packs/{}", self.item);
         for name in ["/status", "/unit", &report] {
             if let Some(prefix) = topic.strip_suffix(name) {
                 self.fleet.heard(prefix, &name[1..], message);
@@ -457,7 +460,7 @@ impl<'a> Desk<'a> {
         self.until(|desk, _| desk.answered >= desk.asked).await
     }
 
-    /// Takes an offer back, and waits until no unit that is there reads by it.
+    /// Takes an offer back, and waits until no unit that is there has it.
     async fn withdraw(
         &mut self,
         offer: &mut Offer,
@@ -467,7 +470,7 @@ impl<'a> Desk<'a> {
         self.publish(offer, None)?;
         let (began, patience) = (Monotonic.now(), self.plan.patience);
         self.until(|desk, now| {
-            desk.fleet.reading(&offer.sha256) == 0
+            desk.fleet.having(&offer.sha256) == 0
                 || now.seconds_since(began) >= patience.as_secs_f64()
         })
         .await?;
@@ -479,10 +482,10 @@ impl<'a> Desk<'a> {
         self.told = Some((offer.clone(), Vec::new()));
         self.confirmed().await?;
         say(&format!("{:<14} {}", "withdrawn", self.fleet.count(offer)));
-        let left = self.fleet.reading(&offer.sha256);
+        let left = self.fleet.having(&offer.sha256);
         ensure!(
             left == 0,
-            "{left} units still read by it; they go back when they hear of it"
+            "{left} units still have it; they go back when they hear of it"
         );
         Ok(())
     }

@@ -11,22 +11,22 @@ use super::trial::Unknown;
 use crate::region::install::write_atomically;
 
 const FORMAT: &str = "tsedge-delivery/1";
-/// Packs that are not taken again, at most; the oldest go first.
+/// What is not taken again, at most; the oldest go first.
 const MOST_BARRED: usize = 64;
 
-/// Of one region.
+/// Of a region's packs, or of models.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct OfRegion {
+pub struct OfItem {
     /// The newest offer that something was done with.
     pub newest: Option<Handled>,
-    /// The pack in use, when it is on no trial.
+    /// What is in use, when it is on no trial.
     pub usual: Unknown,
 }
 
 /// What was done with an offer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Handled {
-    /// SHA-256 of the offered pack.
+    /// SHA-256 of what was offered.
     pub sha256: String,
     /// The signature that it came with.
     pub signature: String,
@@ -36,7 +36,7 @@ pub struct Handled {
     pub detail: String,
     /// What its trial saw.
     pub trial: Unknown,
-    /// The same for the pack before.
+    /// The same for the one before.
     pub before: Option<Unknown>,
     /// Starts of the unit that did not last, since it is on trial.
     pub starts: u32,
@@ -62,9 +62,9 @@ impl Handled {
 pub struct Memory {
     format: String,
     /// By region.
-    pub regions: BTreeMap<String, OfRegion>,
-    /// SHA-256 of packs that were rolled back.
-    barred: Vec<String>,
+    pub regions: BTreeMap<String, OfItem>,
+    /// Packs that were rolled back.
+    pub barred: Barred,
 }
 
 impl Default for Memory {
@@ -72,7 +72,7 @@ impl Default for Memory {
         Self {
             format: FORMAT.to_owned(),
             regions: BTreeMap::new(),
-            barred: Vec::new(),
+            barred: Barred::default(),
         }
     }
 }
@@ -103,16 +103,23 @@ impl Memory {
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         write_atomically(&Self::path(folder), &serde_json::to_vec(self)?)
     }
+}
 
-    /// Never again this pack.
-    pub fn bar(&mut self, sha256: &str) {
-        self.barred.push(sha256.to_owned());
-        let many = self.barred.len().saturating_sub(MOST_BARRED);
-        self.barred.drain(..many);
+/// SHA-256 of what was rolled back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Barred(Vec<String>);
+
+impl Barred {
+    /// Never again.
+    pub fn put(&mut self, sha256: &str) {
+        self.0.push(sha256.to_owned());
+        let many = self.0.len().saturating_sub(MOST_BARRED);
+        self.0.drain(..many);
     }
 
     /// Whether it was rolled back before.
-    pub fn is_barred(&self, sha256: &str) -> bool {
-        self.barred.iter().any(|barred| barred == sha256)
+    pub fn has(&self, sha256: &str) -> bool {
+        self.0.iter().any(|barred| barred == sha256)
     }
 }

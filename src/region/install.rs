@@ -157,7 +157,8 @@ fn hidden(path: &Path, what: &str) -> PathBuf {
     path.with_file_name(format!(".{name}.{what}"))
 }
 
-fn sync_folder(of: &Path) -> io::Result<()> {
+/// A rename in the folder of `of` outlives a power cut.
+pub fn sync_folder(of: &Path) -> io::Result<()> {
     let folder = of.parent().filter(|p| !p.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

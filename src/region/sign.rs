@@ -4,7 +4,7 @@
 //! other signed.
 
 use std::ffi::OsString;
-use std::io::Cursor;
+use std::io::{Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -97,6 +97,15 @@ impl Trust {
 
     /// Checks a signature's text over `bytes`.
     pub fn check_text(&self, signature: Option<&str>, bytes: &[u8]) -> Result<Signed, String> {
+        self.check_stream(signature, Cursor::new(bytes))
+    }
+
+    /// The same over what a file holds, which need not fit into memory.
+    pub fn check_stream(
+        &self,
+        signature: Option<&str>,
+        bytes: impl Read + Seek,
+    ) -> Result<Signed, String> {
         let Some(text) = signature else {
             return match self.signatures {
                 Signatures::Optional => Ok(Signed::No),
@@ -111,7 +120,11 @@ impl Trust {
         }
         let key = (self.keys.iter()).find(|key| key.keynum() == signature.keynum());
         let key = key.ok_or(UNTRUSTED)?;
-        minisign::verify(key, &signature, Cursor::new(bytes), true, false, false)
+        // Those of old would be read into memory whole before they are refused.
+        if !signature.is_prehashed() {
+            return Err("signature: legacy signatures are not accepted".to_owned());
+        }
+        minisign::verify(key, &signature, bytes, true, false, false)
             .map_err(|e| format!("signature: {e}"))?;
         Ok(Signed::By {
             key: key.to_base64(),

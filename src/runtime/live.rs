@@ -247,13 +247,21 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         let joined = captures.into_iter().map(|capture| capture.join());
         let captured = joined.filter(Result::is_err).count() == 0;
         let recognised = recognise.join();
-        let died = shared.died.load(Ordering::Acquire) || recognised.is_err();
+        let why = match &recognised {
+            Err(_) => Some("the recognition thread died".to_owned()),
+            Ok(Err(e)) => Some(format!("{e:#}")),
+            Ok(Ok(_)) => (shared.died.load(Ordering::Acquire)).then(|| "a thread died".to_owned()),
+        };
+        let died = why.is_some();
+        if let Some(why) = why {
+            shared.board.say(why);
+        }
         supervise(shared, &hub, clock, (&mut reporter, &mut losses), died);
         look();
         ensure!(captured, "a capture thread died");
-        let summary = recognised.map_err(|_| anyhow!("the recognition thread died"))?;
+        let summary = recognised.map_err(|_| anyhow!("the recognition thread died"))??;
         ensure!(!died, "a thread died");
-        summary
+        anyhow::Ok(summary)
     })?;
     hub.tell(&Event::Summary(summary.clone()));
     let outputs = hub.reports();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tsedge::delivery::rollout::Parcel;
-use tsedge::delivery::{Delivery, DeliveryPlan, Offer, offer_topic, part_topic};
+use tsedge::delivery::{Delivery, DeliveryPlan, Offer, Restart, offer_topic, part_topic};
 use tsedge::event::{Event, HealthEvent, Naming, RegionEvent};
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::output::mqtt::{Guest, Outbox, Request, Seen};
@@ -66,7 +66,7 @@ impl Signer {
 }
 
 /// For all, in small parts.
-fn for_all(parcel: &Parcel) -> Offer {
+pub fn for_all(parcel: &Parcel) -> Offer {
     let mut offer = parcel.offer(1000);
     offer.share = 1.0;
     offer
@@ -74,10 +74,11 @@ fn for_all(parcel: &Parcel) -> Offer {
 
 /// What the broker keeps.
 #[derive(Default)]
-struct Kept(BTreeMap<String, Vec<u8>>);
+pub struct Kept(pub BTreeMap<String, Vec<u8>>);
 
 impl Kept {
-    fn offer(&mut self, offer: &Offer, bytes: &[u8]) {
+    /// Offers something, and keeps its parts.
+    pub fn offer(&mut self, offer: &Offer, bytes: &[u8]) {
         for (n, part) in bytes.chunks(offer.part_bytes).enumerate() {
             let topic = part_topic("rollout", &offer.sha256, n);
             self.0.insert(topic, part.to_vec());
@@ -109,10 +110,43 @@ fn open(models: &Path, installed: &Path, key: &str) -> Delivery {
         prefix: "cars/7".to_owned(),
         group: None,
         max_bytes: 100_000,
+        max_models_bytes: 1_000_000,
         trial_signs: TRIAL_SIGNS,
         installed: installed.to_owned(),
+        restart: Restart::default(),
     };
     Delivery::open(plan, store(models, installed, key)).unwrap()
+}
+
+/// What the broker answers to a unit, and what the unit tells; how many parts it asked for.
+pub fn answer(
+    kept: &Kept,
+    delivery: &mut Delivery,
+    mut outbox: Outbox,
+    told: &mut BTreeMap<String, Value>,
+) -> usize {
+    let mut asked_for = 0;
+    while let Some(request) = outbox.pop() {
+        match request {
+            Request::Hear(topic) if topic.ends_with("/+") => {
+                let root = topic.trim_end_matches('+');
+                for (topic, message) in kept.0.iter().filter(|(t, _)| t.starts_with(root)) {
+                    delivery.heard(topic, message, &mut outbox);
+                }
+            }
+            Request::Hear(topic) => {
+                asked_for += 1;
+                if let Some(message) = kept.0.get(&topic) {
+                    delivery.heard(&topic, message, &mut outbox);
+                }
+            }
+            Request::Leave(_) => {}
+            Request::Tell { topic, text } => {
+                told.insert(topic, serde_json::from_str(&text).unwrap());
+            }
+        }
+    }
+    asked_for
 }
 
 impl Unit {
@@ -145,27 +179,7 @@ impl Unit {
     fn run(&mut self, kept: &Kept, what: impl FnOnce(&mut Delivery, &mut Outbox)) {
         let mut outbox = Outbox::default();
         what(&mut self.delivery, &mut outbox);
-        while let Some(request) = outbox.pop() {
-            match request {
-                Request::Hear(topic) if topic.ends_with("/+") => {
-                    let root = topic.trim_end_matches('+');
-                    for (topic, message) in kept.0.iter().filter(|(t, _)| t.starts_with(root)) {
-                        self.delivery.heard(topic, message, &mut outbox);
-                    }
-                }
-                Request::Hear(topic) => {
-                    self.asked_for += 1;
-                    if let Some(message) = kept.0.get(&topic) {
-                        self.delivery.heard(&topic, message, &mut outbox);
-                    }
-                }
-                Request::Leave(_) => {}
-                Request::Tell { topic, text } => {
-                    self.told
-                        .insert(topic, serde_json::from_str(&text).unwrap());
-                }
-            }
-        }
+        self.asked_for += answer(kept, &mut self.delivery, outbox, &mut self.told);
         // Whatever happens, there is a pack.
         let mut store = store(self.models.path(), &self.installed(), &self.key);
         assert_eq!(store.best(region("DE")).unwrap().region(), region("DE"));

@@ -18,7 +18,7 @@ use tsedge::clock::{Clock as _, Monotonic};
 use tsedge::config::ConfigFile;
 use tsedge::delivery::fleet::{Bounds, Fleet};
 use tsedge::delivery::rollout::{self, Parcel, RolloutPlan};
-use tsedge::delivery::{Delivery, Offer, State, is_meant};
+use tsedge::delivery::{Delivery, Item, Offer, State, is_meant};
 use tsedge::event::{Event, Family, HealthEvent, Naming, RegionEvent};
 use tsedge::health::{HealthState, Reason, Reasons};
 use tsedge::output::Output;
@@ -346,7 +346,9 @@ impl World {
     }
 
     fn fleet(&self) -> Fleet {
-        rollout::look(&self.plan(), region("DE")).unwrap().1
+        rollout::look(&self.plan(), Item::Pack(region("DE")))
+            .unwrap()
+            .1
     }
 
     /// Waits until all units have told such a state of that pack.
@@ -439,15 +441,12 @@ fn runs_until(command: &mut Child, word: &str) {
     panic!("it ended before `{word}`");
 }
 
-fn memory_mb(pid: &str, key: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<f64>()
-        .unwrap()
-        / 1024.0
+/// `None` of a process that has ended.
+pub fn memory_mb(pid: &str, key: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with(key))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().unwrap();
+    Some(kib / 1024.0)
 }
 
 /// One of the broker's own figures.
@@ -464,7 +463,7 @@ fn broker_says(port: u16, topic: &str) -> f64 {
 }
 
 /// All that the broker keeps follows the published schema.
-fn follows_the_schema(port: u16) {
+pub fn follows_the_schema(port: u16) {
     let schema = std::fs::read_to_string(root().join("docs/schema/delivery.schema.json"));
     let schema: serde_json::Value = serde_json::from_str(&schema.unwrap()).unwrap();
     jsonschema::draft202012::meta::validate(&schema).unwrap();
@@ -502,7 +501,7 @@ fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is
     let mut broker = Broker::of(folder.path(), &config);
     wait_for_port(port);
     let world = World::new(count, port);
-    let before_mb = memory_mb("self", "VmRSS");
+    let before_mb = memory_mb("self", "VmRSS").unwrap();
     // Two are not there at first.
     let away = [count - 1, count - 2];
     for n in (0..count).filter(|n| !away.contains(n)) {
@@ -512,7 +511,7 @@ fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is
         let fleet = world.fleet();
         fleet.units.values().filter(|unit| unit.online).count() == count - away.len()
     });
-    let used_mb = memory_mb("self", "VmRSS") - before_mb;
+    let used_mb = memory_mb("self", "VmRSS").unwrap() - before_mb;
     world.say(&format!(
         "{count} units, {used_mb:.0} MB, {} of them away",
         away.len()
@@ -652,7 +651,7 @@ fn system_rollout_bad_packs_are_refused_or_rolled_back_everywhere_and_no_unit_is
     world.say(&format!(
         "{looks} looks at units' packs, {} found none; {:.0} MB at most with {count} units",
         without.len(),
-        memory_mb("self", "VmHWM")
+        memory_mb("self", "VmHWM").unwrap()
     ));
     assert!(without.is_empty(), "{without:?}");
     wait_for("looks", || looks > count as u64);

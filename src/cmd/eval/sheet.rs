@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let result = args.crops.as_deref().map(crops::File::read).transpose()?;
     let mut config = ConfigFile::read_or_default(args.config.as_deref())?;
     if args.models.is_some() {
-        config.models.folder.clone_from(&args.models);
+        config.models.only(args.models.as_deref());
     }
     let plan = Plan::resolve(&config)?;
     let path = match (&args.pack, &args.region) {
