@@ -4,6 +4,7 @@ use super::camera::{Camera, Seen};
 use super::picture::Picture;
 use super::route::Pose;
 use super::texture::Texture;
+use super::weather::Lit;
 use crate::units::BoxPx;
 
 /// A drawing standing upright at a place: the middle of its lower edge, its width direction, its size.
@@ -100,7 +101,7 @@ impl Placed {
         camera: &Camera,
         texture: &Texture,
         view: &Viewpoint,
-        gain: f32,
+        lit: &Lit,
     ) {
         let Some(bounds) = self.bounds(camera) else {
             return;
@@ -146,9 +147,8 @@ impl Placed {
                 if sum[3] > 0.0 {
                     let share = 1.0 / samples.len() as f32;
                     let cover = sum[3] * share / 255.0;
-                    let colour =
-                        [sum[0], sum[1], sum[2]].map(|c| (c * share * gain).min(255.0 * cover));
-                    picture.blend(x, y, colour, cover);
+                    let colour = [sum[0], sum[1], sum[2]].map(|c| c * share);
+                    picture.blend(x, y, lit.colour(colour, cover), cover);
                 }
             }
         }

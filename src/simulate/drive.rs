@@ -96,8 +96,10 @@ impl Drive {
         self.world.set_time(time_s, &self.route);
         self.ground
             .paint(&mut self.picture, &self.camera, &self.route, along_m, &view);
+        self.air.light(&mut self.picture);
         self.stand_boards(index, &view);
-        self.air.apply(&mut self.picture, index, self.scenario.seed);
+        self.air
+            .finish(&mut self.picture, index, self.scenario.seed);
         self.picture.write_to(frame);
         frame.index = index;
         frame.time = Timestamp::from_ticks(index as i64, self.scenario.camera.rate_hz);
@@ -152,9 +154,9 @@ impl Drive {
             .sort_by(|a, b| b.1.distance_m().total_cmp(&a.1.distance_m()));
         for (index, placed) in &self.in_view {
             let board = &self.world.boards[*index];
-            let gain = self.air.headlight(board.reflective, placed.distance_m());
+            let lit = self.air.on_board(board.reflective, placed.distance_m());
             let texture = &self.world.textures[board.texture];
-            placed.draw(&mut self.picture, &self.camera, texture, view, gain);
+            placed.draw(&mut self.picture, &self.camera, texture, view, &lit);
         }
         for (id, &board) in self.world.signs.iter().enumerate() {
             let seen = self.in_view.iter().find(|(index, _)| *index == board);
