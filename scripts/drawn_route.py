@@ -5,7 +5,6 @@ Signs stand on both sides, some two on a post. Between them stand false friends:
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
 
@@ -45,10 +44,18 @@ PIECES = [
 # A post every so many seconds; before the first there is room to see it come.
 EVERY_S, FIRST_S, LAST_S = 5.5, 8.0, 2.0
 
-# Shaking: the heading is off by so much, anew every tenth of a second, and by more at a pothole.
-SHAKE_S, SHAKE_DEG, POTHOLE_DEG, POTHOLES_PER_S = 0.1, 0.3, 1.0, 0.2
-# The renderer's grid of the road; the shortest piece and the sharpest bend that a scenario may have.
-GRID_M, SHORTEST_M, SHARPEST_PER_M = 0.5, 1.0, 0.02
+# How the camera shakes on its mount: a rough road, and a pothole every five seconds.
+SHAKE = """
+[camera.shake]
+pitch_deg = 0.3
+yaw_deg = 0.2
+roll_deg = 0.3
+rate_hz = 4.0
+potholes_per_min = 12.0
+pothole_deg = 1.0
+"""
+# The renderer's grid of the road, and the shortest piece that a scenario may have.
+GRID_M, SHORTEST_M = 0.5, 1.0
 
 
 @dataclass(frozen=True)
@@ -108,26 +115,6 @@ def way_at(road: list[Piece], time_s: float) -> float:
     return along_m
 
 
-def shaken(road: list[Piece], rng: random.Random) -> list[Piece]:
-    """The same road, swerving so little and so fast that only the picture shakes, from side to side."""
-    out: list[Piece] = []
-    off = 0.0
-    for piece in road:
-        step_m = on_grid(piece.speed_kmh / 3.6 * SHAKE_S)
-        left_m = piece.length_m
-        while left_m > 1e-6:
-            length_m = step_m if left_m - step_m >= SHORTEST_M else left_m
-            pothole = rng.random() < POTHOLES_PER_S * SHAKE_S
-            aim_deg = rng.choice((-1, 1)) * POTHOLE_DEG if pothole else rng.gauss(0, SHAKE_DEG)
-            swerve = (math.radians(aim_deg) - off) / length_m
-            room = SHARPEST_PER_M - abs(piece.bend_per_m)
-            swerve = min(max(swerve, -room), room)
-            off += swerve * length_m
-            out.append(Piece(length_m, piece.speed_kmh, piece.bend_per_m + swerve))
-            left_m -= length_m
-    return out
-
-
 def posts() -> list[tuple[str, ...]]:
     """Every post once, its lower sign first."""
     paired = {key for pair in PAIRS for key in pair}
@@ -179,8 +166,6 @@ def scenario(
             left = rng.sample(past or posts(), len(past or posts()))
         signs += stand(left.pop(), way_at(road, time_s), rng, style)
         time_s += every_s * rng.uniform(0.8, 1.2)
-    if condition.shaken:
-        road = shaken(road, random.Random(6))
     segments = "".join(
         f"\n[[route.segment]]\nlength_m = {piece.length_m}\nspeed_kmh = {piece.speed_kmh}\n"
         f'curvature_per_m = {piece.bend_per_m:.7f}\nstyle = "{style}"\n'
@@ -200,7 +185,7 @@ pitch_deg = -1.0
 distortion_k1 = -0.04
 shutter_ms = {condition.shutter_ms}
 noise = {condition.noise}
-
+{SHAKE if condition.shaken else ""}
 [weather]
 light = {condition.light}
 rain = {condition.rain}

@@ -17,7 +17,7 @@ use crate::simulate::sheet;
 /// Render a drive from a scenario: the video, the positions and what stood where
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario file (TOML)
+    /// Scenario file (TOML): the road and its signs, the camera and how it shakes, light and rain
     #[arg(required_unless_present_any = ["crops", "sheet"], requires = "out")]
     scenario: Option<PathBuf>,
     /// Write the video here (H.264 in MP4)

@@ -18,7 +18,7 @@ pub struct ConfirmPlan {
     pub agreeing_speed_limit: u32,
     /// A class confirmed already is replaced only after so many.
     pub agreeing_to_correct: u32,
-    /// A named sign must have been this large once; longer side.
+    /// A named sign must be this large in the look that confirms it; longer side.
     pub min_side_px: f32,
     /// Each look that agrees with the one before lowers the least probability by so much: the mean of
     /// many looks that agree is surer than the same probability from one.
@@ -71,6 +71,8 @@ pub struct Evidence {
     unit: Box<[f32]>,
     encoded: u32,
     largest_side_px: f32,
+    /// That of the last box: far signs that were one box, larger than each, confirm nothing.
+    last_side_px: f32,
     /// Encodings in a row after which the best class was the same.
     steady: u32,
     /// Encodings in a row after which the same class was named.
@@ -91,6 +93,7 @@ impl Evidence {
             unit: vec![0.0; dim].into(),
             encoded: 0,
             largest_side_px: 0.0,
+            last_side_px: 0.0,
             steady: 0,
             agreeing: 0,
             best: nothing(),
@@ -111,6 +114,7 @@ impl Evidence {
         self.sum.fill(0.0);
         self.encoded = 0;
         self.largest_side_px = 0.0;
+        self.last_side_px = 0.0;
         self.steady = 0;
         self.agreeing = 0;
         self.best = nothing();
@@ -174,6 +178,7 @@ impl Evidence {
         }
         self.encoded += 1;
         self.largest_side_px = self.largest_side_px.max(side_px);
+        self.last_side_px = side_px;
         let look = bank.classify(ArrayView1::from(embedding), 0.0);
         self.votes.add(&look.naming, weight);
         let before = self.best.top.first().map(|c| Arc::clone(&c.class));
@@ -225,7 +230,7 @@ impl Evidence {
             return Verdict::Open;
         }
         let needed = plan.needed(class, self.confirmed.is_some());
-        if self.agreeing < needed || self.largest_side_px < plan.min_side_px {
+        if self.agreeing < needed || self.last_side_px < plan.min_side_px {
             return Verdict::Open;
         }
         self.confirmed = Some(Arc::clone(class));

@@ -3,7 +3,9 @@
 use super::camera::{Camera, Seen};
 use super::picture::Picture;
 use super::route::Pose;
+use super::shake::Turn;
 use super::texture::Texture;
+use super::weather::Lit;
 use crate::units::BoxPx;
 
 /// A drawing standing upright at a place: the middle of its lower edge, its width direction, its size.
@@ -41,8 +43,8 @@ pub struct Viewpoint {
     pub pose: Pose,
     /// Way driven during the exposure.
     pub blur_m: f32,
-    /// Turn during the exposure, in radians, positive to the right.
-    pub blur_turn: f32,
+    /// Turn during the exposure.
+    pub blur_turn: Turn,
 }
 
 impl Board {
@@ -100,7 +102,7 @@ impl Placed {
         camera: &Camera,
         texture: &Texture,
         view: &Viewpoint,
-        gain: f32,
+        lit: &Lit,
     ) {
         let Some(bounds) = self.bounds(camera) else {
             return;
@@ -109,8 +111,10 @@ impl Placed {
         // How far the picture moves during the exposure, at the board.
         let reach = (bounds.centre().0 - camera.width_px as f32 / 2.0)
             .hypot(bounds.centre().1 - camera.height_px as f32 / 2.0);
+        let blur = view.blur_turn;
         let smear = reach * view.blur_m / self.distance_m().max(1.0)
-            + camera.focal_px * view.blur_turn.abs();
+            + camera.focal_px * blur.yaw.hypot(blur.pitch)
+            + reach * blur.roll.abs();
         let margin = 1.0 + smear / 2.0;
         let x = clamp_range(bounds.x0 - margin, bounds.x1 + margin, picture.width_px);
         let y = clamp_range(bounds.y0 - margin, bounds.y1 + margin, picture.height_px);
@@ -132,8 +136,8 @@ impl Placed {
                 let mut sum = [0.0; 4];
                 for &(dx, dy, moment) in &samples {
                     let ray = [
-                        right + dx * step + moment * view.blur_turn,
-                        down + dy * step,
+                        right + dx * step + moment * (blur.yaw - down * blur.roll),
+                        down + dy * step + moment * (blur.pitch + right * blur.roll),
                         1.0,
                     ];
                     if let Some((u, v)) = solver.hit(ray, moment * view.blur_m) {
@@ -146,9 +150,8 @@ impl Placed {
                 if sum[3] > 0.0 {
                     let share = 1.0 / samples.len() as f32;
                     let cover = sum[3] * share / 255.0;
-                    let colour =
-                        [sum[0], sum[1], sum[2]].map(|c| (c * share * gain).min(255.0 * cover));
-                    picture.blend(x, y, colour, cover);
+                    let colour = [sum[0], sum[1], sum[2]].map(|c| c * share);
+                    picture.blend(x, y, lit.colour(colour, cover), cover);
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! From a point in front of the car to a pixel, and back to a ray.
 
 use super::scenario::CameraPart;
+use super::shake::Turn;
 
 /// A point or direction seen from the car: metres to the right, down from the camera, and ahead.
 pub type Seen = [f32; 3];
 
-/// A pinhole with one radial distortion term, looking along the car's axis, tilted down a little.
+/// A pinhole with one radial distortion term, looking along the car's axis, tilted down a little; shaken
+/// from there.
 #[derive(Debug)]
 pub struct Camera {
     /// Picture width.
@@ -18,8 +20,46 @@ pub struct Camera {
     pub focal_px: f32,
     centre: (f32, f32),
     k1: f32,
-    pitch: (f32, f32),
+    pitch_deg: f32,
+    turn: Turn,
+    attitude: Attitude,
+    /// Where each pixel looks from the camera, and from the car.
+    straight: Vec<[f32; 2]>,
     rays: Vec<[f32; 2]>,
+}
+
+/// Sines and cosines of how the camera is turned from the car's axes.
+#[derive(Debug, Clone, Copy)]
+struct Attitude {
+    pitch: (f32, f32),
+    yaw: (f32, f32),
+    roll: (f32, f32),
+}
+
+impl Attitude {
+    fn new(pitch_deg: f32, turn: Turn) -> Self {
+        Self {
+            pitch: (pitch_deg.to_radians() + turn.pitch).sin_cos(),
+            yaw: turn.yaw.sin_cos(),
+            roll: turn.roll.sin_cos(),
+        }
+    }
+
+    /// From the camera's directions to the car's: undone in the order roll, pitch, yaw.
+    fn to_car(self, [x, y, z]: Seen) -> Seen {
+        let ((sin_p, cos_p), (sin_y, cos_y), (sin_r, cos_r)) = (self.pitch, self.yaw, self.roll);
+        let (x, y) = (x * cos_r - y * sin_r, y * cos_r + x * sin_r);
+        let (y, z) = (y * cos_p + z * sin_p, z * cos_p - y * sin_p);
+        [x * cos_y + z * sin_y, y, z * cos_y - x * sin_y]
+    }
+
+    /// And back.
+    fn to_camera(self, [x, y, z]: Seen) -> Seen {
+        let ((sin_p, cos_p), (sin_y, cos_y), (sin_r, cos_r)) = (self.pitch, self.yaw, self.roll);
+        let (x, z) = (x * cos_y - z * sin_y, z * cos_y + x * sin_y);
+        let (y, z) = (y * cos_p - z * sin_p, z * cos_p + y * sin_p);
+        [x * cos_r + y * sin_r, y * cos_r - x * sin_r, z]
+    }
 }
 
 impl Camera {
@@ -34,14 +74,36 @@ impl Camera {
             focal_px: width_px as f32 / 2.0 / half.tan(),
             centre: (width_px as f32 / 2.0, height_px as f32 / 2.0),
             k1: part.distortion_k1,
-            pitch: part.pitch_deg.to_radians().sin_cos(),
+            pitch_deg: part.pitch_deg,
+            turn: Turn::default(),
+            attitude: Attitude::new(part.pitch_deg, Turn::default()),
+            straight: Vec::new(),
             rays: Vec::new(),
         };
-        camera.rays = (0..height_px)
+        camera.straight = (0..height_px)
             .flat_map(|y| (0..width_px).map(move |x| (x, y)))
-            .map(|(x, y)| camera.ray_at(x as f32 + 0.5, y as f32 + 0.5))
+            .map(|(x, y)| camera.unbent(x as f32 + 0.5, y as f32 + 0.5))
             .collect();
+        camera.cast_rays();
         camera
+    }
+
+    /// Looks elsewhere than its mount points.
+    pub fn turn(&mut self, turn: Turn) {
+        if turn != self.turn {
+            self.turn = turn;
+            self.attitude = Attitude::new(self.pitch_deg, turn);
+            self.cast_rays();
+        }
+    }
+
+    fn cast_rays(&mut self) {
+        let attitude = self.attitude;
+        self.rays.clear();
+        self.rays.extend(self.straight.iter().map(|&[x, y]| {
+            let [right, down, ahead] = attitude.to_car([x, y, 1.0]);
+            [right / ahead, down / ahead]
+        }));
     }
 
     /// The rays of a row of pixels: metres to the right and down for each metre ahead.
@@ -52,13 +114,11 @@ impl Camera {
 
     /// Where a point appears; `None` when it is not well in front.
     pub fn project(&self, point: Seen) -> Option<(f32, f32)> {
-        let (sin, cos) = self.pitch;
-        let [x, y, z] = point;
-        let (down, ahead) = (y * cos - z * sin, z * cos + y * sin);
+        let [right, down, ahead] = self.attitude.to_camera(point);
         if ahead < 0.2 {
             return None;
         }
-        let (x, y) = (x / ahead, down / ahead);
+        let (x, y) = (right / ahead, down / ahead);
         let bend = 1.0 + self.k1 * (x * x + y * y);
         Some((
             self.centre.0 + self.focal_px * x * bend,
@@ -66,7 +126,8 @@ impl Camera {
         ))
     }
 
-    fn ray_at(&self, x_px: f32, y_px: f32) -> [f32; 2] {
+    /// Where a pixel looks, for each metre along the optical axis.
+    fn unbent(&self, x_px: f32, y_px: f32) -> [f32; 2] {
         let (bent_x, bent_y) = (
             (x_px - self.centre.0) / self.focal_px,
             (y_px - self.centre.1) / self.focal_px,
@@ -77,15 +138,14 @@ impl Camera {
             let bend = 1.0 + self.k1 * (x * x + y * y);
             (x, y) = (bent_x / bend, bent_y / bend);
         }
-        let (sin, cos) = self.pitch;
-        let (down, ahead) = (y * cos + sin, cos - y * sin);
-        [x / ahead, down / ahead]
+        [x, y]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulate::scenario::ShakePart;
     use proptest::prelude::*;
 
     fn camera(pitch_deg: f32, distortion_k1: f32) -> Camera {
@@ -99,7 +159,24 @@ mod tests {
             distortion_k1,
             shutter_ms: 0.0,
             noise: 0.0,
+            shake: ShakePart::default(),
         })
+    }
+
+    #[test]
+    fn what_the_camera_turns_towards_moves_the_other_way() {
+        let mut camera = camera(0.0, 0.0);
+        let ahead = [0.0, 0.0, 50.0];
+        let turn = |pitch, yaw, roll| Turn { pitch, yaw, roll };
+        camera.turn(turn(0.01, 0.0, 0.0));
+        assert!(camera.project(ahead).unwrap().1 < 89.0);
+        camera.turn(turn(0.0, 0.01, 0.0));
+        assert!(camera.project(ahead).unwrap().0 < 159.0);
+        // What is to the right rises in the picture of a camera that leans to the right.
+        camera.turn(turn(0.0, 0.0, 0.01));
+        assert!(camera.project([20.0, 0.0, 50.0]).unwrap().1 < 90.0);
+        camera.turn(Turn::default());
+        assert_eq!(camera.project(ahead).unwrap(), (160.0, 90.0));
     }
 
     proptest! {
@@ -117,8 +194,10 @@ mod tests {
         #[test]
         fn the_ray_of_a_pixel_leads_back_to_it(
             x in 0usize..320, y in 0usize..180, k1 in -0.2f32..0.2, pitch in -5f32..5.0, ahead in 1f32..100.0,
+            shake in (-0.05f32..0.05, -0.05f32..0.05, -0.05f32..0.05),
         ) {
-            let camera = camera(pitch, k1);
+            let mut camera = camera(pitch, k1);
+            camera.turn(Turn { pitch: shake.0, yaw: shake.1, roll: shake.2 });
             let [right, down] = camera.row(y)[x];
             let (px, py) = camera.project([right * ahead, down * ahead, ahead]).unwrap();
             prop_assert!((px - x as f32 - 0.5).abs() < 0.02 && (py - y as f32 - 0.5).abs() < 0.02);

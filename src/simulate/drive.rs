@@ -11,6 +11,7 @@ use super::noise::Random;
 use super::picture::Picture;
 use super::route::{Pose, Route};
 use super::scenario::Scenario;
+use super::shake::{Shake, Turn};
 use super::track::{self, TrackPoint};
 use super::truth::Truth;
 use super::weather::Air;
@@ -30,6 +31,7 @@ pub struct Drive {
     scenario: Scenario,
     route: Route,
     camera: Camera,
+    shake: Shake,
     world: World,
     ground: Ground,
     air: Air,
@@ -66,6 +68,7 @@ impl Drive {
             picture: Picture::new(camera.width_px, camera.height_px),
             truth: Truth::new(&scenario, &positions),
             in_view: Vec::new(),
+            shake: Shake::new(scenario.camera.shake, scenario.seed),
             next: 0,
             world,
             camera,
@@ -91,13 +94,16 @@ impl Drive {
         };
         let index = self.next as u64;
         self.next += 1;
-        let view = self.viewpoint(along_m, speed);
         let time_s = index as f64 / f64::from(self.scenario.camera.rate_hz);
+        let view = self.viewpoint(time_s, along_m, speed);
+        self.camera.turn(self.shake.at(time_s));
         self.world.set_time(time_s, &self.route);
         self.ground
             .paint(&mut self.picture, &self.camera, &self.route, along_m, &view);
+        self.air.light(&mut self.picture);
         self.stand_boards(index, &view);
-        self.air.apply(&mut self.picture, index, self.scenario.seed);
+        self.air
+            .finish(&mut self.picture, index, self.scenario.seed);
         self.picture.write_to(frame);
         frame.index = index;
         frame.time = Timestamp::from_ticks(index as i64, self.scenario.camera.rate_hz);
@@ -127,15 +133,20 @@ impl Drive {
         track::write(out, &self.scenario.start, &points)
     }
 
-    fn viewpoint(&self, along_m: f64, speed: f64) -> Viewpoint {
+    fn viewpoint(&self, time_s: f64, along_m: f64, speed: f64) -> Viewpoint {
         let road = self.route.at(along_m);
         let (x_m, y_m) = road.offset(0.0, LANE_M);
-        let blur_m = speed * f64::from(self.scenario.camera.shutter_ms) / 1e3;
-        let turn = self.route.at(along_m + blur_m).heading - road.heading;
+        let exposure_s = f64::from(self.scenario.camera.shutter_ms) / 1e3;
+        let blur_m = speed * exposure_s;
+        let bend = self.route.at(along_m + blur_m).heading - road.heading;
+        let shake = self.shake.during(time_s, exposure_s);
         Viewpoint {
             pose: Pose { x_m, y_m, ..road },
             blur_m: blur_m as f32,
-            blur_turn: turn as f32,
+            blur_turn: Turn {
+                yaw: bend as f32 + shake.yaw,
+                ..shake
+            },
         }
     }
 
@@ -152,9 +163,9 @@ impl Drive {
             .sort_by(|a, b| b.1.distance_m().total_cmp(&a.1.distance_m()));
         for (index, placed) in &self.in_view {
             let board = &self.world.boards[*index];
-            let gain = self.air.headlight(board.reflective, placed.distance_m());
+            let lit = self.air.on_board(board.reflective, placed.distance_m());
             let texture = &self.world.textures[board.texture];
-            placed.draw(&mut self.picture, &self.camera, texture, view, gain);
+            placed.draw(&mut self.picture, &self.camera, texture, view, &lit);
         }
         for (id, &board) in self.world.signs.iter().enumerate() {
             let seen = self.in_view.iter().find(|(index, _)| *index == board);

@@ -64,6 +64,40 @@ pub struct CameraPart {
     /// Deviation of the sensor's noise, in steps of 255.
     #[serde(default)]
     pub noise: f32,
+    /// How it shakes.
+    #[serde(default)]
+    pub shake: ShakePart,
+}
+
+/// How the camera shakes on its mount: smooth jitter, and potholes.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShakePart {
+    /// Nodding, as a deviation.
+    pub pitch_deg: f32,
+    /// Looking from side to side, as a deviation.
+    pub yaw_deg: f32,
+    /// Leaning over, as a deviation.
+    pub roll_deg: f32,
+    /// How often it goes there and back in a second.
+    pub rate_hz: f32,
+    /// Potholes a minute.
+    pub potholes_per_min: f32,
+    /// How far a pothole makes it nod.
+    pub pothole_deg: f32,
+}
+
+impl Default for ShakePart {
+    fn default() -> Self {
+        Self {
+            pitch_deg: 0.0,
+            yaw_deg: 0.0,
+            roll_deg: 0.0,
+            rate_hz: 4.0,
+            potholes_per_min: 0.0,
+            pothole_deg: 1.0,
+        }
+    }
 }
 
 /// Light and weather.
@@ -214,6 +248,23 @@ impl Sign {
     }
 }
 
+impl ShakePart {
+    fn check(&self) -> anyhow::Result<()> {
+        for (name, value, low, high) in [
+            ("pitch_deg", self.pitch_deg, 0.0, 3.0),
+            ("yaw_deg", self.yaw_deg, 0.0, 3.0),
+            ("roll_deg", self.roll_deg, 0.0, 3.0),
+            ("rate_hz", self.rate_hz, 0.1, 30.0),
+            ("potholes_per_min", self.potholes_per_min, 0.0, 60.0),
+            ("pothole_deg", self.pothole_deg, 0.0, 3.0),
+        ] {
+            let name = format!("camera.shake: {name}");
+            within(&name, f64::from(value), low, high)?;
+        }
+        Ok(())
+    }
+}
+
 impl Scenario {
     /// Reads and checks a file. Errors name the file and the line, or the sign or segment, at fault.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
@@ -246,6 +297,7 @@ impl Scenario {
         within("camera: distortion_k1", k1, -0.2, 0.2)?;
         within("camera: shutter_ms", f64::from(c.shutter_ms), 0.0, 50.0)?;
         within("camera: noise", f64::from(c.noise), 0.0, 40.0)?;
+        c.shake.check()?;
         within("position_rate_hz", self.position_rate_hz, 0.1, 100.0)?;
         let light = f64::from(self.weather.light);
         within("weather: light", light, 0.05, 1.5)?;

@@ -1,15 +1,22 @@
-//! What light, rain and the sensor do to a finished picture.
+//! What light, rain and the sensor do to a picture.
 
 use super::noise::Random;
-use super::picture::Picture;
+use super::picture::{Picture, Rgb};
 use super::scenario::Weather;
 
 /// Dusk takes red away first.
 const DUSK_TINT: [f32; 3] = [0.9, 0.96, 1.1];
 const RAIN_GREY: f32 = 158.0;
+/// Share of the light that a downpour swallows on its way to the camera.
+const VEIL: f32 = 0.3;
 const STREAK: [f32; 3] = [196.0, 202.0, 208.0];
 /// Streaks in a million pixels of a downpour.
 const STREAKS: f32 = 900.0;
+
+/// The share of daylight by which a headlight brightens a near board in the dark. With the daylight that is
+/// left it stays below one: a camera exposes so that signs are not washed out.
+const HEADLIGHT: f32 = 0.75;
+const HEADLIGHT_REACH_M: f32 = 90.0;
 
 /// Applies them; repeatable, frame by frame.
 pub struct Air {
@@ -17,7 +24,24 @@ pub struct Air {
     rain: f32,
     noise: f32,
     grain: Vec<i8>,
+    ambient: Lit,
     levels: [[u8; 256]; 3],
+}
+
+/// What becomes of a colour seen in daylight, channel by channel: reflectance times light, and haze before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Lit {
+    gain: [f32; 3],
+    haze: [f32; 3],
+}
+
+impl Lit {
+    /// For a premultiplied colour and its cover (0 to 1); cut once, at what the picture can hold.
+    pub fn colour(&self, clear: Rgb, cover: f32) -> Rgb {
+        std::array::from_fn(|c| {
+            (clear[c] * self.gain[c] + cover * self.haze[c]).clamp(0.0, 255.0 * cover)
+        })
+    }
 }
 
 impl Air {
@@ -27,12 +51,15 @@ impl Air {
             .map(|_| (random.normal() * noise).clamp(-127.0, 127.0).round() as i8)
             .collect();
         let dusk = (1.0 - weather.light).clamp(0.0, 1.0);
+        let tint = DUSK_TINT.map(|channel| 1.0 + (channel - 1.0) * dusk);
+        let veil = VEIL * weather.rain;
+        let ambient = Lit {
+            gain: tint.map(|tint| weather.light * tint * (1.0 - veil)),
+            haze: tint.map(|tint| weather.light * tint * RAIN_GREY * veil),
+        };
         let levels = std::array::from_fn(|channel| {
-            let gain = weather.light * (1.0 + (DUSK_TINT[channel] - 1.0) * dusk);
             std::array::from_fn(|level| {
-                let clear = level as f32;
-                let hazed = clear + (RAIN_GREY - clear) * 0.3 * weather.rain;
-                (hazed * gain).clamp(0.0, 255.0).round() as u8
+                ambient.colour([level as f32; 3], 1.0)[channel].round() as u8
             })
         });
         Self {
@@ -40,26 +67,35 @@ impl Air {
             rain: weather.rain,
             noise,
             grain,
+            ambient,
             levels,
         }
     }
 
-    /// How much brighter a board is than the daylight picture, so that headlight shows after the light is taken away.
-    pub fn headlight(&self, reflective: bool, distance_m: f32) -> f32 {
+    /// How a board is lit; those that throw headlight back, by that too.
+    pub fn on_board(&self, reflective: bool, distance_m: f32) -> Lit {
         if !reflective || self.light >= 1.0 {
-            return 1.0;
+            return self.ambient;
         }
-        let lit = 0.75 * (1.0 - self.light) * (1.0 - (distance_m / 90.0).min(1.0)).sqrt();
-        1.0 + lit / self.light.max(0.05)
+        let near = (1.0 - (distance_m / HEADLIGHT_REACH_M).min(1.0)).sqrt();
+        let headlight = HEADLIGHT * (1.0 - self.light) * near * (1.0 - VEIL * self.rain);
+        Lit {
+            gain: self.ambient.gain.map(|gain| gain + headlight),
+            ..self.ambient
+        }
     }
 
-    /// Works on a picture in place.
-    pub fn apply(&self, picture: &mut Picture, frame: u64, seed: u64) {
+    /// Lights what is painted in daylight, in place.
+    pub fn light(&self, picture: &mut Picture) {
         for pixel in &mut picture.pixels {
             for (value, levels) in pixel.iter_mut().zip(&self.levels) {
                 *value = levels[usize::from(*value)];
             }
         }
+    }
+
+    /// Puts rain and the sensor's noise on a finished picture.
+    pub fn finish(&self, picture: &mut Picture, frame: u64, seed: u64) {
         let mut random = Random::new(seed ^ frame.wrapping_mul(0x9E6D_62D0_6F6A_9A9B));
         if self.rain > 0.0 {
             self.streaks(picture, &mut random);
@@ -103,6 +139,39 @@ impl Air {
                     *value = (i16::from(*value) + shared + part).clamp(0, 255) as u8;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn air(light: f32, rain: f32) -> Air {
+        Air::new(&Weather { light, rain }, 0.0, &mut Random::new(1))
+    }
+
+    #[test]
+    fn daylight_changes_nothing() {
+        let lit = air(1.0, 0.0).on_board(true, 10.0);
+        let clear = [3.25, 120.0, 254.5];
+        assert_eq!(lit.colour(clear, 1.0), clear);
+    }
+
+    #[test]
+    fn a_board_in_the_headlights_keeps_its_shades_apart() {
+        for (light, rain) in [(0.05, 0.0), (0.35, 0.0), (0.35, 0.6), (0.9, 1.0)] {
+            let air = air(light, rain);
+            let grey = |level: f32| {
+                let lit = air.on_board(true, 10.0);
+                lit.colour([level; 3], 1.0)
+            };
+            for c in 0..3 {
+                assert!(grey(255.0)[c] < 255.0, "light {light}: washed out");
+                assert!(grey(255.0)[c] > 1.3 * grey(160.0)[c], "light {light}");
+            }
+            let unlit = air.on_board(false, 10.0).colour([200.0; 3], 1.0);
+            assert!(grey(200.0)[1] > unlit[1]);
         }
     }
 }

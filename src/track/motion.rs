@@ -19,9 +19,6 @@ const MAX_CLOSED_SHARE: f32 = 0.6;
 /// detection.
 const GAP_S: f32 = 0.15;
 
-/// A jerk of the camera moves a sign by no more of its sizes.
-const SHAKE_SIZES: f32 = 2.0;
-
 /// State (centre x, centre y, ln width, ln height) and its rate a second.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Motion {
@@ -32,8 +29,6 @@ pub(super) struct Motion {
     /// The box of `predicted`.
     expected: BoxPx,
     updates: u32,
-    /// The last measurement was displaced by a jerk, and not believed.
-    jerked: bool,
 }
 
 impl Motion {
@@ -46,7 +41,6 @@ impl Motion {
             predicted: state,
             expected: bbox,
             updates: 1,
-            jerked: false,
         }
     }
 
@@ -77,13 +71,20 @@ impl Motion {
         (1.0 / (1.0 - closing * dt), closing)
     }
 
+    /// Displaces the prediction, as the whole picture is.
+    pub(super) fn displace(&mut self, [x, y]: [f32; 2]) {
+        let e = self.expected;
+        self.expected = BoxPx::new(e.x0 + x, e.y0 + y, e.x1 + x, e.y1 + y);
+    }
+
     /// The predicted box.
     pub(super) fn bbox(&self) -> BoxPx {
         self.expected
     }
 
-    /// How well a detection fits the prediction: none when it cannot be the same thing.
-    pub(super) fn affinity(&self, detected: BoxPx, time: Timestamp) -> Option<f32> {
+    /// How well a detection fits the prediction in a picture that shakes by `shake_px`: none when it cannot
+    /// be the same thing.
+    pub(super) fn affinity(&self, detected: BoxPx, time: Timestamp, shake_px: f32) -> Option<f32> {
         let expected = self.expected;
         let reach = 4.0 * (expected.longer_side() + detected.longer_side());
         // Most pairs are far apart: told from the distance alone.
@@ -97,40 +98,23 @@ impl Motion {
         let ratio = (expected.area() / detected.area()).sqrt();
         // The longer the gap, the wider the gate; a track without a known velocity gets some too.
         let dt = time.seconds_since(self.measured) as f32;
-        let gate = 0.6 + 1.5 * dt + if self.updates < 3 { 0.5 } else { 0.0 };
+        let gate = 0.6 + 1.5 * dt + if self.updates < 3 { 0.5 } else { 0.0 } + shake_px / size;
         let plausible = distance < gate && (0.55..1.8).contains(&ratio);
         (iou > 0.2 || plausible).then_some(iou - 0.5 * distance - 0.2 * ratio.ln().abs())
     }
 
-    /// Whether a jerk of the whole picture may have moved the box there: near by, and of its size.
-    pub(super) fn may_be_shaken_to(&self, detected: BoxPx) -> bool {
-        let expected = self.expected;
-        let size = (expected.longer_side() + detected.longer_side()) / 2.0;
-        let ((ex, ey), (dx, dy)) = (expected.centre(), detected.centre());
-        let ratio = (expected.area() / detected.area()).sqrt();
-        (ex - dx).hypot(ey - dy) < SHAKE_SIZES * size && (0.75..1.33).contains(&ratio)
-    }
-
-    /// Takes a measurement that a jerk displaced: the rate stays, and so does the place unless the jerk
-    /// before has not gone back either. After a gap the prediction was wrong, rather than the picture.
-    pub(super) fn jerk(&mut self, detected: BoxPx, time: Timestamp) {
-        if time.seconds_since(self.measured) as f32 > GAP_S {
-            self.correct(detected, time);
-            return;
+    /// Goes along with the shaking as far as a measurement would, where there is none.
+    pub(super) fn carry(&mut self, shaken: [f32; 2]) {
+        for (state, by) in self.state.iter_mut().zip(shaken) {
+            *state += ALPHA * by;
         }
-        self.state = if self.jerked {
-            to_state(detected)
-        } else {
-            self.predicted
-        };
-        self.jerked = !self.jerked;
-        self.measured = time;
     }
 
-    /// Takes a measurement.
-    pub(super) fn correct(&mut self, detected: BoxPx, time: Timestamp) {
+    /// Takes a measurement, `shaken` by so much.
+    pub(super) fn correct(&mut self, detected: BoxPx, time: Timestamp, shaken: [f32; 2]) {
         let dt = (time.seconds_since(self.measured) as f32).max(1e-3);
         let measured = to_state(detected);
+        let shaken = [shaken[0], shaken[1], 0.0, 0.0];
         // The second measurement gives the first velocity; later ones refine it.
         let beta = match self.updates {
             1 => [0.6, 0.6, 0.3, 0.3],
@@ -145,14 +129,13 @@ impl Motion {
         for k in 0..4 {
             let innovation = measured[k] - self.predicted[k];
             self.state[k] = self.predicted[k] + ALPHA * innovation;
-            self.rate[k] = (self.rate[k] * grown[k] + beta[k] * innovation / dt)
+            self.rate[k] = (self.rate[k] * grown[k] + beta[k] * (innovation - shaken[k]) / dt)
                 .clamp(-rate_limit[k], rate_limit[k]);
         }
         self.predicted = self.state;
         self.expected = to_box(self.state);
         self.measured = time;
         self.updates += 1;
-        self.jerked = false;
     }
 }
 

@@ -73,6 +73,11 @@ fn faults_of_a_scenario_are_located() {
             "segment 1: curvature_per_m is 1",
         ),
         (
+            "[route]",
+            "[camera.shake]\npitch_deg = 9.0\n[route]",
+            "camera.shake: pitch_deg is 9",
+        ),
+        (
             "yaw_deg = 8.0",
             "yaw_deg = 90.0",
             "sign 1 (no_entry): yaw_deg is 90",
@@ -87,10 +92,22 @@ fn faults_of_a_scenario_are_located() {
     assert!(format!("{missing:#}").contains("no/such.toml"));
 }
 
+/// Shakes the camera of a scenario.
+fn shaken(text: &str) -> String {
+    let key =
+        "[camera.shake]\npitch_deg = 0.6\nyaw_deg = 0.4\nroll_deg = 2.0\npotholes_per_min = 30.0\n";
+    text.replace("[route]", &format!("{key}[route]"))
+}
+
 #[test]
 fn the_truth_encloses_what_the_sign_changed() {
-    let (with, truth) = rendered(&format!("{CALM}{SIGN}"));
-    let (without, _) = rendered(CALM);
+    encloses(CALM);
+    encloses(&shaken(CALM));
+}
+
+fn encloses(calm: &str) {
+    let (with, truth) = rendered(&format!("{calm}{SIGN}"));
+    let (without, _) = rendered(calm);
     let boxes = truth["signs"][0]["boxes"].as_array().unwrap();
     assert!(boxes.len() >= 4, "{truth}");
     for entry in boxes {
@@ -125,7 +142,7 @@ fn the_same_scenario_gives_the_same_frames() {
         "[route]",
         "shutter_ms = 10.0\nnoise = 6.0\n[weather]\nlight = 0.5\nrain = 0.7\n[route]",
     );
-    let text = format!("{rough}{SIGN}");
+    let text = shaken(&format!("{rough}{SIGN}"));
     let ((first, truth), (second, truth_again)) = (rendered(&text), rendered(&text));
     assert!(first.len() > 5);
     assert_eq!(truth, truth_again);

@@ -102,6 +102,18 @@ fn a_sign_is_one_track() {
     }
 }
 
+/// One of its signs is seen at 10 px, and then for a second not at all.
+#[test]
+fn a_shaken_sign_is_one_track() {
+    let (signs, fragments, switches) = follow("test_shaken");
+    eprintln!("{signs} signs, {fragments} fragments, {switches} switches");
+    assert!(
+        signs == 5 && fragments <= 1,
+        "{signs} signs, {fragments} fragments"
+    );
+    assert_eq!(switches, 0);
+}
+
 /// What each track was last confirmed as.
 fn confirmed(
     frames: &[(Frame, Detections)],
