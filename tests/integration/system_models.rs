@@ -234,7 +234,12 @@ impl Car {
         if self.restart.swap(false, Ordering::Relaxed)
             && let Some((mut output, _)) = self.on.take()
         {
-            let _ = output.finish();
+            // A process that starts anew has ended; here the one before may take its time, and must not speak any more.
+            for _ in 0..20 {
+                if output.finish().is_ok() {
+                    break;
+                }
+            }
         }
         let (output, naming) = self.on.get_or_insert_with(|| {
             let restart = Arc::clone(&self.restart);
