@@ -22,10 +22,6 @@ use crate::units::{BoxPx, Timestamp, TrackId};
 /// Tracks alive at once; further detections wait for a place.
 pub const MAX_TRACKS: usize = 64;
 
-/// Smaller signs are waited for longer, by up to this factor.
-const SURE_PX: f64 = 32.0;
-const MAX_PATIENCE: f64 = 3.0;
-
 /// How tracks begin and end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackPlan {
@@ -33,7 +29,7 @@ pub struct TrackPlan {
     pub start_score: f32,
     /// Detections before a track is established.
     pub establish: u32,
-    /// A track not detected for so long is lost; that of a small sign, later.
+    /// A track not detected for so long is lost.
     pub lost_after_s: f64,
 }
 
@@ -80,12 +76,6 @@ impl Track {
         let bbox = self.detection.map_or(expected, |d| d.bbox);
         self.now = bbox.clipped(width_px, height_px);
         is_inside(bbox, (width_px, height_px)) && self.now.is_usable()
-    }
-
-    /// How long it is waited for: what is far stays where it is, and is missed more often.
-    fn patience_s(&self, plan: &TrackPlan) -> f64 {
-        let side_px = f64::from(self.last_box.longer_side());
-        plan.lost_after_s * (SURE_PX / side_px).clamp(1.0, MAX_PATIENCE)
     }
 
     fn take(&mut self, detection: Detection, time: Timestamp, shaken: [f32; 2]) {
@@ -171,7 +161,7 @@ impl Tracker {
         let lost = &mut self.lost;
         self.tracks.retain_mut(|track| {
             let is_inside = track.place(frame_px);
-            let gone = !is_inside || time.seconds_since(track.last_seen) > track.patience_s(&plan);
+            let gone = !is_inside || time.seconds_since(track.last_seen) > plan.lost_after_s;
             // A thing seen once and not again was noise.
             let noise = !track.established && track.detection.is_none();
             if gone && track.established {
