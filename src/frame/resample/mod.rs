@@ -5,8 +5,8 @@
 //! larger, taps cut at the picture's border and weights renormalised. Each plane of a 4:2:0 frame is
 //! resampled on its own and the colour conversion is done at the target size, so the cost follows
 //! the box and not the frame. Crops are made in floats: `training/` has the same in Python, and `models/golden`
-//! holds both to 1/255. Whole frames are made in integers ([`scale`], [`convert`]): three times as fast, and
-//! within a few levels of it.
+//! holds both to 1/255. Whole frames are made in integers (`scale`, `convert`): twice as fast, and within a
+//! few levels of it.
 //!
 //! A [`Resampler`] keeps its tables and rows: nothing is allocated once the largest size was seen.
 
