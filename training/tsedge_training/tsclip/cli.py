@@ -30,7 +30,7 @@ def add(commands) -> None:
     step.add_argument("--pack", type=Path, default=PACK)
     step.add_argument("--tasks", default="one-*", help="names with wildcards, by commas; or list")
     step.add_argument("--strategies", default="zero-shot,lp,ft,flyp,adwe-decaying")
-    step.add_argument("--seeds", type=int, default=1)
+    step.add_argument("--seeds", type=int, default=1, help="how many")
     step.add_argument("--images", type=int, help="pictures to see, instead of the recipes' number")
     step.add_argument("--batch", type=int, help="pictures a step, instead of the recipes' number")
     step.add_argument("--plan", type=Path, help="a file of stages, instead of the five above")
@@ -136,6 +136,8 @@ def _run(chosen: argparse.Namespace) -> None:
         tasks, strategies = chosen.tasks.split(","), chosen.strategies.split(",")
         seeds = list(range(chosen.seeds))
         runs = list(matrix.planned(tasks, strategies, seeds, chosen.images, chosen.batch))
+        if not runs:
+            sys.exit("nothing to run: --seeds says how many, 1 at least")
     shared = matrix.world(
         chosen.pack, chosen.device, chosen.views, workers=chosen.workers, cap=chosen.cap,
         drift=chosen.drift, embedded=chosen.embedded,
