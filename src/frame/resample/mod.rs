@@ -116,16 +116,12 @@ impl Resampler {
         let chroma_px = (chroma.width, chroma.height);
         let chroma_edges = in_chroma(edges, chroma, frame_px.1);
         let [luma_plane, u_plane, v_plane] = &mut self.scaled;
-        for (samples, input, [x0, y0, x1, y1], (width, height), plane) in [
-            (frame.luma(), frame_px, edges, full, &mut *luma_plane),
-            (chroma.u, chroma_px, chroma_edges, half, &mut *u_plane),
-            (chroma.v, chroma_px, chroma_edges, half, &mut *v_plane),
-        ] {
-            self.scaler.x.fill(input.0, (x0, x1), width, scale::LANES);
-            self.scaler.y.fill(input.1, (y0, y1), height, scale::LANES);
-            plane.resize(width * height, 0);
-            self.scaler.plane(&samples, plane, width);
-        }
+        let scaler = &mut self.scaler;
+        scaler.aim(frame_px, edges, full);
+        scaler.plane(&frame.luma(), luma_plane);
+        scaler.aim(chroma_px, chroma_edges, half);
+        scaler.plane(&chroma.u, u_plane);
+        scaler.plane(&chroma.v, v_plane);
         let scaled = |data, width| Samples {
             data,
             step: 1,

@@ -9,7 +9,7 @@ use crate::frame::Samples;
 use super::axis::Axis;
 
 /// Sums of products are taken so many at a time.
-pub const LANES: usize = 8;
+const LANES: usize = 8;
 /// Parts of one that weights down the columns come in.
 const DOWN: f32 = 256.0;
 /// And along the rows.
@@ -24,10 +24,8 @@ const ROWS: usize = 4;
 /// Scales planes; keeps its tables and rows.
 #[derive(Debug, Default)]
 pub struct Scaler {
-    /// Filter taps along the row; filled by the caller.
-    pub x: Axis,
-    /// And down the columns.
-    pub y: Axis,
+    x: Axis,
+    y: Axis,
     along: Vec<i16>,
     down: Vec<i16>,
     sums: Vec<u16>,
@@ -35,10 +33,18 @@ pub struct Scaler {
 }
 
 impl Scaler {
-    /// Fills `out`, rows of `width` pixels, from the samples that `x` and `y` say.
-    pub fn plane(&mut self, samples: &Samples<'_>, out: &mut [u8], width: usize) {
+    /// For planes of `input` pixels, of which the box between `edges` (left, top, right, bottom) becomes `out` pixels.
+    pub fn aim(&mut self, input: (usize, usize), [x0, y0, x1, y1]: [f64; 4], out: (usize, usize)) {
+        self.x.fill(input.0, (x0, x1), out.0, LANES);
+        self.y.fill(input.1, (y0, y1), out.1, LANES);
         whole_steps(&self.x, ALONG, &mut self.along);
         whole_steps(&self.y, DOWN, &mut self.down);
+    }
+
+    /// Fills `out`, as large as was aimed for, from a plane.
+    pub fn plane(&mut self, samples: &Samples<'_>, out: &mut Vec<u8>) {
+        let (width, height) = (self.x.first.len(), self.y.first.len());
+        out.resize(width * height, 0);
         match samples.step {
             1 => self.rows::<1>(samples, out, width),
             2 => self.rows::<2>(samples, out, width),
