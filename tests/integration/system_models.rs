@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use tsedge::clock::{Clock as _, Monotonic};
 use tsedge::config::ConfigFile;
-use tsedge::delivery::fleet::Bounds;
-use tsedge::delivery::rollout::{self, End, RolloutPlan, Stage};
+use tsedge::delivery::rollout::{self, End, Stage};
 use tsedge::delivery::sets::folder_in_use;
 use tsedge::delivery::{Item, bundle};
 use tsedge::event::{Event, Naming};
@@ -28,7 +27,7 @@ use crate::output_events::{limit_60, sign};
 use crate::running::repeated_by;
 use crate::support::{program, root, succeeds};
 use crate::system_mqtt::{Broker, Listener, free_port, wait_for, wait_for_port};
-use crate::system_rollout::{follows_the_schema, memory_mb};
+use crate::system_rollout::{follows_the_schema, memory_mb, rollout_plan};
 
 /// The program with the shipped models, started anew as systemd does.
 struct Unit {
@@ -301,20 +300,7 @@ fn system_models_reach_a_fleet_stage_by_stage_and_bad_ones_go_back_everywhere() 
         }
         cars
     });
-    let text = format!("[mqtt]\nbroker = \"mqtt://localhost:{port}\"\n");
-    let mqtt = ConfigFile::parse(&text).unwrap().mqtt.unwrap();
-    let plan = RolloutPlan {
-        mqtt: MqttPlan::try_from(&mqtt).unwrap(),
-        topic: "rollout".to_owned(),
-        units: "cars/+".to_owned(),
-        bounds: Bounds {
-            enough: 1.0,
-            kept: 1.0,
-            most_bad: 0.0,
-        },
-        hold: Duration::ZERO,
-        patience: Duration::from_secs(60),
-    };
+    let plan = rollout_plan(port);
     let stages = Stage::parse_all("40%,100%").unwrap();
     let roll_out = |version: &str, encoder: &str, at: u64| {
         let say = |line: &str| println!("{version}: {line}");

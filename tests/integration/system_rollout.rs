@@ -204,6 +204,24 @@ struct World {
     start: Instant,
 }
 
+/// Of an operator whose broker listens on `port` here: every unit must do well, and none is waited for.
+pub fn rollout_plan(port: u16) -> RolloutPlan {
+    let text = format!("[mqtt]\nbroker = \"mqtt://localhost:{port}\"\n");
+    let config = ConfigFile::parse(&text).unwrap();
+    RolloutPlan {
+        mqtt: MqttPlan::try_from(&config.mqtt.unwrap()).unwrap(),
+        topic: "rollout".to_owned(),
+        units: "cars/+".to_owned(),
+        bounds: Bounds {
+            enough: 1.0,
+            kept: 1.0,
+            most_bad: 0.0,
+        },
+        hold: Duration::ZERO,
+        patience: Duration::from_secs(60),
+    }
+}
+
 impl World {
     fn new(count: usize, port: u16) -> Self {
         let (folder, signer) = (tempfile::tempdir().unwrap(), Signer::new());
@@ -306,20 +324,7 @@ impl World {
     }
 
     fn plan(&self) -> RolloutPlan {
-        let text = format!("[mqtt]\nbroker = \"mqtt://localhost:{}\"\n", self.port);
-        let config = ConfigFile::parse(&text).unwrap();
-        RolloutPlan {
-            mqtt: MqttPlan::try_from(&config.mqtt.unwrap()).unwrap(),
-            topic: "rollout".to_owned(),
-            units: "cars/+".to_owned(),
-            bounds: Bounds {
-                enough: 1.0,
-                kept: 1.0,
-                most_bad: 0.0,
-            },
-            hold: Duration::ZERO,
-            patience: Duration::from_secs(60),
-        }
+        rollout_plan(self.port)
     }
 
     /// The operator's command.
