@@ -4,6 +4,7 @@
 //! gpsd and gpsfake are those of Debian (`gpsd`, `gpsd-clients`, `gpsd-tools`).
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ fn track(from_m: i32, to_m: i32) -> Vec<Reading> {
         .collect()
 }
 
-/// gpsfake, which starts a gpsd and feeds it; both end with it.
+/// gpsfake, which starts a gpsd and feeds it, in a process group of their own; both end with it.
 struct Gpsfake(Child);
 
 impl Gpsfake {
@@ -43,6 +44,7 @@ impl Gpsfake {
             .arg(&file)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn();
         Self(child.expect("gpsfake starts: apt-get install gpsd gpsd-clients gpsd-tools"))
     }
@@ -50,10 +52,18 @@ impl Gpsfake {
 
 impl Drop for Gpsfake {
     fn drop(&mut self) {
-        // Asked to end, it ends its gpsd too.
-        let pid = self.0.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
-        let _ = self.0.wait();
+        // gpsfake may wait for ever for its own end, in Debian's 3.22 about one time in ten.
+        let group = format!("-{}", self.0.id());
+        for signal in ["-TERM", "-KILL"] {
+            let _ = Command::new("kill").args([signal, "--", &group]).status();
+            let asked = Instant::now();
+            while asked.elapsed() < Duration::from_secs(2) {
+                if !matches!(self.0.try_wait(), Ok(None)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
 }
 
