@@ -13,10 +13,10 @@ use serial2::SerialPort;
 
 use crate::support::{drive, root};
 
-/// See the module.
+/// See the module. Ends with the test, also where that fails.
 pub struct Running {
     command: Command,
-    child: Child,
+    child: Option<Child>,
     dir: tempfile::TempDir,
 }
 
@@ -69,7 +69,7 @@ impl Running {
             .arg(path)
             .args(more)
             .stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
+        let child = Some(command.spawn().unwrap());
         Self {
             command,
             child,
@@ -79,7 +79,7 @@ impl Running {
 
     /// Its process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     /// All that it has told so far.
@@ -105,9 +105,8 @@ impl Running {
 
     /// Kills it without a word and starts it anew.
     pub fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = self.command.spawn().unwrap();
+        kill(self.child.take());
+        self.child = Some(self.command.spawn().unwrap());
     }
 
     /// Asks it to end.
@@ -119,15 +118,27 @@ impl Running {
     }
 
     /// Waits for its end: what it printed, and all that it told.
-    pub fn end(self) -> (Output, Vec<Value>) {
-        let Self { child, dir, .. } = self;
-        let output = child.wait_with_output().unwrap();
-        let events = std::fs::read_to_string(dir.path().join("events.jsonl")).unwrap();
+    pub fn end(mut self) -> (Output, Vec<Value>) {
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        let events = std::fs::read_to_string(self.dir.path().join("events.jsonl")).unwrap();
         assert!(events.ends_with('\n'));
         let events = (events.lines())
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         (output, events)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        kill(self.child.take());
+    }
+}
+
+fn kill(child: Option<Child>) {
+    if let Some(mut child) = child {
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 
