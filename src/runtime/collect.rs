@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::live::Shared;
+use super::shared::Shared;
 use crate::event::FrameView;
 use crate::frame::Frame;
 use crate::report::collect::{CollectPlan, CropFolder, Doubtful, Doubts};

@@ -10,6 +10,7 @@ pub mod outputs;
 pub mod packs;
 pub mod position;
 pub mod replay;
+pub mod shared;
 pub mod shed;
 pub mod stop;
 pub mod threads;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use super::live::Shared;
+use super::shared::Shared;
 use crate::health::Reason;
 use crate::region::watch::POLL;
 use crate::region::{PackError, PackNews, PackWatcher, RegionChange};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::live::Shared;
+use super::shared::Shared;
 use crate::clock::Clock;
 use crate::health::Reason;
 use crate::position::{PositionSource, Reading, Told};

@@ -11,7 +11,7 @@ use crate::detect::Detector;
 use crate::model::{OnnxRuntime, Provider};
 use crate::output::mqtt::Guest;
 use crate::recognise::Encoder;
-use crate::runtime::live::Shared;
+use crate::runtime::shared::Shared;
 
 /// Why a unit with TensorRT takes no models by MQTT.
 const PREPARED: &str = "this unit runs models by TensorRT, whose engines are prepared ahead: install models there, and \

@@ -36,9 +36,10 @@ use crate::recognise::Encoder;
 use crate::region::{PackStore, PackWatcher, RegionFollower};
 use crate::report::collect::CollectPlan;
 use crate::runtime::collect::Collecting;
-use crate::runtime::live::{LiveCamera, LiveJob, LiveResult, Shared, live};
+use crate::runtime::live::{LiveCamera, LiveJob, LiveResult, live};
 use crate::runtime::packs::{tell_refused, watch_packs};
 use crate::runtime::position;
+use crate::runtime::shared::Shared;
 use crate::units::RegionCode;
 
 /// The detector's picture under overload, by its full size.

@@ -15,7 +15,7 @@ use crate::output::serial::SerialOutput;
 use crate::output::status::{Preview, StatusOutput};
 use crate::output::{Output, RotatingFile};
 use crate::runtime::drift::DriftOutput;
-use crate::runtime::live::Shared;
+use crate::runtime::shared::Shared;
 
 /// What is wrong with `[can.ids]` when they are refused.
 pub(in crate::cmd) const CAN_IDS: &str =

@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::health::Reason;
-use crate::runtime::live::Shared;
+use crate::runtime::shared::Shared;
 
 /// The first signal ends the run in order, the second at once.
 pub(super) fn end_on_signals(shared: &Arc<Shared>) -> anyhow::Result<()> {

@@ -1,10 +1,11 @@
 //! The thread of a camera: frames into the mailbox, losses and damage onto the health board.
 
-use super::{PATIENCE, Shared};
+use super::PATIENCE;
 use crate::clock::Clock;
 use crate::frame::Frame;
 use crate::health::Reason;
 use crate::runtime::mailbox::Mailbox;
+use crate::runtime::shared::Shared;
 use crate::source::camera::{Camera, Missed, Shot};
 use crate::units::Timestamp;
 

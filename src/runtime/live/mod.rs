@@ -12,7 +12,6 @@
 
 mod capture;
 mod recogniser;
-mod shared;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,16 +19,14 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 
-pub use shared::Shared;
-
 use capture::capture;
 use recogniser::{Eye, Recogniser};
-use shared::lock;
 
 use super::board::HealthReporter;
 use super::collect::Collecting;
 use super::mailbox::Mailbox;
 use super::outputs::{Losses, OutputHub, OutputReport};
+use super::shared::{Shared, lock};
 use super::shed::{Shed, Shedder};
 use super::timing::StageTimes;
 use crate::clock::Clock;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{PATIENCE, Shared, lock};
+use super::PATIENCE;
 use crate::clock::Clock;
 use crate::detect::{Detections, Detector};
 use crate::event::Summary;
@@ -16,6 +16,7 @@ use crate::pipeline::Recognition;
 use crate::runtime::collect::Collecting;
 use crate::runtime::mailbox::{Mailbox, Taken};
 use crate::runtime::outputs::OutputHub;
+use crate::runtime::shared::{Shared, lock};
 use crate::runtime::shed::{Shed, Shedder};
 use crate::runtime::timing::Stage;
 use crate::units::{RegionCode, Timestamp};

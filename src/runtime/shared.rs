@@ -1,15 +1,15 @@
-//! What the threads of a live run share.
+//! What the threads of a live run share, and others hand in.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::board::HealthBoard;
+use super::stop::Stop;
+use super::threads::ThreadPlans;
+use super::timing::StageTimes;
 use crate::output::Progress;
 use crate::position::Fix;
 use crate::region::{RegionBank, RegionChange};
-use crate::runtime::board::HealthBoard;
-use crate::runtime::stop::Stop;
-use crate::runtime::threads::ThreadPlans;
-use crate::runtime::timing::StageTimes;
 
 /// What others may look at and hand in while the unit runs.
 pub struct Shared {
