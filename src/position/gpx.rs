@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 
-use super::track::MediaTime;
+use super::media::MediaTime;
 use super::{Fix, Reading};
 
 /// All track points with a time, in order; the first one is at media time `offset_s`.

@@ -7,6 +7,7 @@
 pub mod gpsd;
 pub mod gpx;
 mod live;
+mod media;
 pub mod nmea;
 mod place;
 pub mod track;
