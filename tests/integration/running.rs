@@ -105,7 +105,9 @@ impl Running {
 
     /// Kills it without a word and starts it anew.
     pub fn restart(&mut self) {
-        kill(self.child.take());
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
         self.child = Some(self.command.spawn().unwrap());
     }
 
@@ -131,14 +133,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        kill(self.child.take());
-    }
-}
-
-fn kill(child: Option<Child>) {
-    if let Some(mut child) = child {
-        let _ = child.kill();
-        let _ = child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
