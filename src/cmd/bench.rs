@@ -149,7 +149,11 @@ fn measure(
         model("encoder", &plan.encoder, encoder.model().provider()),
     ];
     let bank = plan.pack_store().best(plan.region)?;
-    let recognition = Recognition::new(plan.recognition, encoder, bank);
+    let recognition = Recognition::new(
+        plan.recognition.for_views(plan.detect.views.len()),
+        encoder,
+        bank,
+    );
     let before = MachineState::now();
     let times = look(args, source.as_mut(), detector, recognition)?;
     let after = MachineState::now();

@@ -182,7 +182,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         ReplayJob {
             source,
             detectors: detectors(&runtime, &plan, frame_px)?,
-            recognition: Recognition::new(plan.recognition, encoder, bank),
+            recognition: Recognition::new(
+                plan.recognition.for_views(plan.detect.views.len()),
+                encoder,
+                bank,
+            ),
             region: plan.region,
             drive,
             refused,

@@ -6,7 +6,7 @@ use crate::clock::Lap;
 use crate::event::{Event, Family, Naming};
 use crate::frame::Frame;
 use crate::model::ModelError;
-use crate::recognise::{Evidence, Verdict, priority, quality};
+use crate::recognise::{Evidence, Look, Verdict, priority, quality};
 use crate::track::MAX_TRACKS;
 use crate::units::{BoxPx, Timestamp, TrackId};
 
@@ -44,9 +44,13 @@ impl Recognition {
             lap.add_to(&mut self.times.crop);
             let embedding = self.encoder.infer()?;
             let mut lap = Lap::start();
-            let weight = quality(side_px, detection.score);
+            let look = Look {
+                weight: quality(side_px, detection.score),
+                side_px,
+                detected_share: track.detected_share(),
+            };
             let evidence = &mut eye.evidence[slot];
-            let verdict = evidence.add(embedding, weight, side_px, &self.bank, &self.plan.confirm);
+            let verdict = evidence.add(embedding, look, &self.bank, &self.plan.confirm);
             lap.add_to(&mut self.times.matching);
             if verdict == Verdict::Confirmed {
                 let now = (frame.time, frame.index);

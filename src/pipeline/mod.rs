@@ -37,6 +37,14 @@ pub struct RecognitionPlan {
     pub lens: Lens,
 }
 
+impl RecognitionPlan {
+    /// Where a detector takes so many views in turn: what one of them shows is found in a frame of each round.
+    pub fn for_views(mut self, views: usize) -> Self {
+        self.confirm.min_detected_share /= views.max(1) as f32;
+        self
+    }
+}
+
 /// Detector and recognition in one.
 pub struct Pipeline {
     detector: Detector,

@@ -20,6 +20,9 @@ pub struct ConfirmPlan {
     pub agreeing_to_correct: u32,
     /// A named sign must be this large in the look that confirms it; longer side.
     pub min_side_px: f32,
+    /// And the detector must have found it in this share of the last frames; where views are taken in turn, of
+    /// a frame of each.
+    pub min_detected_share: f32,
     /// Each look that agrees with the one before lowers the least probability by so much: the mean of
     /// many looks that agree is surer than the same probability from one.
     pub relief_per_look: f32,
@@ -34,6 +37,7 @@ impl Default for ConfirmPlan {
             agreeing_speed_limit: 5,
             agreeing_to_correct: 5,
             min_side_px: 20.0,
+            min_detected_share: 2.0 / 3.0,
             relief_per_look: 0.01,
             max_relief: 0.15,
         }
@@ -54,6 +58,17 @@ impl ConfirmPlan {
     }
 }
 
+/// How a crop was come by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look {
+    /// How much it may say: [`super::quality`].
+    pub weight: f32,
+    /// Longer side of its box.
+    pub side_px: f32,
+    /// [`crate::track::Track::detected_share`] of its track.
+    pub detected_share: f32,
+}
+
 /// What a new look changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -71,8 +86,8 @@ pub struct Evidence {
     unit: Box<[f32]>,
     encoded: u32,
     largest_side_px: f32,
-    /// That of the last box: far signs that were one box, larger than each, confirm nothing.
-    last_side_px: f32,
+    /// Far signs that were one box, larger than each, confirm nothing later.
+    last: Option<Look>,
     /// Encodings in a row after which the best class was the same.
     steady: u32,
     /// Encodings in a row after which the same class was named.
@@ -93,7 +108,7 @@ impl Evidence {
             unit: vec![0.0; dim].into(),
             encoded: 0,
             largest_side_px: 0.0,
-            last_side_px: 0.0,
+            last: None,
             steady: 0,
             agreeing: 0,
             best: nothing(),
@@ -114,7 +129,7 @@ impl Evidence {
         self.sum.fill(0.0);
         self.encoded = 0;
         self.largest_side_px = 0.0;
-        self.last_side_px = 0.0;
+        self.last = None;
         self.steady = 0;
         self.agreeing = 0;
         self.best = nothing();
@@ -164,23 +179,22 @@ impl Evidence {
         &self.best
     }
 
-    /// Adds an embedding of a crop whose longer side is `side_px`, with a weight.
+    /// Adds the embedding of a crop.
     pub fn add(
         &mut self,
         embedding: &[f32],
-        weight: f32,
-        side_px: f32,
+        look: Look,
         bank: &RegionBank,
         plan: &ConfirmPlan,
     ) -> Verdict {
         for (sum, value) in self.sum.iter_mut().zip(embedding) {
-            *sum += weight * value;
+            *sum += look.weight * value;
         }
         self.encoded += 1;
-        self.largest_side_px = self.largest_side_px.max(side_px);
-        self.last_side_px = side_px;
-        let look = bank.classify(ArrayView1::from(embedding), 0.0);
-        self.votes.add(&look.naming, weight);
+        self.largest_side_px = self.largest_side_px.max(look.side_px);
+        self.last = Some(look);
+        let alone = bank.classify(ArrayView1::from(embedding), 0.0);
+        self.votes.add(&alone.naming, look.weight);
         let before = self.best.top.first().map(|c| Arc::clone(&c.class));
         self.rematch(bank, plan.relief(self.steady));
         let now = self.best.top.first().map(|c| &c.class);
@@ -230,7 +244,10 @@ impl Evidence {
             return Verdict::Open;
         }
         let needed = plan.needed(class, self.confirmed.is_some());
-        if self.agreeing < needed || self.last_side_px < plan.min_side_px {
+        let clear = self.last.is_some_and(|look| {
+            look.side_px >= plan.min_side_px && look.detected_share >= plan.min_detected_share
+        });
+        if self.agreeing < needed || !clear {
             return Verdict::Open;
         }
         self.confirmed = Some(Arc::clone(class));

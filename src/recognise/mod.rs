@@ -6,7 +6,7 @@ mod evidence;
 mod votes;
 
 pub use encoder::Encoder;
-pub use evidence::{ConfirmPlan, Evidence, Verdict};
+pub use evidence::{ConfirmPlan, Evidence, Look, Verdict};
 
 use crate::track::Track;
 use crate::units::BoxPx;

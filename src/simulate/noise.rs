@@ -43,6 +43,12 @@ pub struct NoiseTile {
 
 const SIDE: usize = 256;
 
+/// The largest whole number that is not above `x`: `f32::floor` is a call on processors without SSE 4.1.
+pub(super) fn floor(x: f32) -> i32 {
+    let cut = x as i32;
+    cut - i32::from((cut as f32) > x)
+}
+
 impl NoiseTile {
     /// Noise of one grain: neighbours differ freely.
     pub fn fine(random: &mut Random) -> Self {
@@ -78,13 +84,10 @@ impl NoiseTile {
     }
 
     fn wrapped(&self, x: f32, y: f32, period: usize) -> f32 {
-        let (floor_x, floor_y) = (x.floor(), y.floor());
-        let (fx, fy) = (x - floor_x, y - floor_y);
+        let (x0, y0) = (floor(x), floor(y));
+        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
         let mask = period - 1;
-        let (x0, y0) = (
-            floor_x as i32 as usize & mask,
-            floor_y as i32 as usize & mask,
-        );
+        let (x0, y0) = (x0 as usize & mask, y0 as usize & mask);
         let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
         let value = |x: usize, y: usize| f32::from(self.values[y * SIDE + x]);
         let upper = value(x0, y0) + (value(x1, y0) - value(x0, y0)) * fx;

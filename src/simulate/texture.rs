@@ -2,6 +2,8 @@
 
 use tiny_skia::Pixmap;
 
+use super::noise::floor;
+
 /// A drawing and its halvings, premultiplied.
 #[derive(Debug)]
 pub struct Texture {
@@ -52,12 +54,12 @@ impl Texture {
         }
         let level = &self.levels[level];
         let (x, y) = (u * level.width as f32 - 0.5, v * level.height as f32 - 0.5);
-        let (x0, y0) = (x.floor(), y.floor());
-        let (fx, fy) = (x - x0, y - y0);
-        let column = |x: f32| (x.max(0.0) as usize).min(level.width - 1);
-        let row = |y: f32| (y.max(0.0) as usize).min(level.height - 1) * level.width;
-        let (left, right) = (column(x0), column(x0 + 1.0));
-        let (upper, lower) = (row(y0), row(y0 + 1.0));
+        let (x0, y0) = (floor(x), floor(y));
+        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
+        let column = |x: i32| (x.max(0) as usize).min(level.width - 1);
+        let row = |y: i32| (y.max(0) as usize).min(level.height - 1) * level.width;
+        let (left, right) = (column(x0), column(x0 + 1));
+        let (upper, lower) = (row(y0), row(y0 + 1));
         let [a, b, c, d] = [
             level.pixels[upper + left],
             level.pixels[upper + right],

@@ -62,6 +62,10 @@ pub struct Track {
     now: BoxPx,
     motion: Motion,
     established: bool,
+    /// In which of the last frames it was detected: a bit each, the newest lowest.
+    hits: u16,
+    /// How many of these bits count.
+    frames: u32,
 }
 
 impl Track {
@@ -78,8 +82,22 @@ impl Track {
         is_inside(bbox, (width_px, height_px)) && self.now.is_usable()
     }
 
+    /// Of the last frames, 16 at most, the share in which it was detected, as if it had been missed once more: a
+    /// few frames prove little. Near 1 for what stands there, less for leaves that look like a sign now and then.
+    pub fn detected_share(&self) -> f32 {
+        self.hits.count_ones() as f32 / (self.frames + 1) as f32
+    }
+
+    fn next_frame(&mut self, time: Timestamp) {
+        self.motion.predict(time);
+        self.detection = None;
+        self.hits <<= 1;
+        self.frames = (self.frames + 1).min(u16::BITS);
+    }
+
     fn take(&mut self, detection: Detection, time: Timestamp, shaken: [f32; 2]) {
         self.motion.correct(detection.bbox, time, shaken);
+        self.hits |= 1;
         self.detection = Some(detection);
         self.last_box = detection.bbox;
         self.last_seen = time;
@@ -136,8 +154,7 @@ impl Tracker {
     pub fn update(&mut self, time: Timestamp, frame_px: (u32, u32), detections: &[Detection]) {
         self.lost.clear();
         for track in &mut self.tracks {
-            track.motion.predict(time);
-            track.detection = None;
+            track.next_frame(time);
         }
         let mut used = [false; MAX_DETECTIONS];
         let detections = &detections[..detections.len().min(MAX_DETECTIONS)];
@@ -256,6 +273,8 @@ impl Tracker {
             now: detection.bbox,
             motion: Motion::new(detection.bbox, time),
             established: self.plan.establish <= 1,
+            hits: 1,
+            frames: 1,
         };
         if self.tracks.push(track).is_ok() {
             self.next_id += self.id_step;

@@ -1,4 +1,5 @@
-//! Promises: a sign is one track, and choosing crops loses nothing against encoding every one.
+//! Promises: a sign is one track, choosing crops loses nothing against encoding every one, and what is found by
+//! fits and starts is not named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,4 +154,28 @@ fn the_choice_of_crops_loses_nothing_against_encoding_every_one() {
         assert!(!found.is_empty(), "{scenario}");
         assert_eq!(found, confirmed(&frames, region, every), "{scenario}");
     }
+}
+
+/// Leaves with sky between them look like a sign from some places only.
+#[test]
+fn what_is_found_in_too_few_frames_is_not_named() {
+    let plan = plan("DE").recognition;
+    let frames = detected(&drive("test_de_fr"));
+    let every = confirmed(&frames, "DE", plan);
+    assert!(!every.is_empty());
+    let found_in = |frames_of_five: u64| {
+        let mut left = frames.clone();
+        for (frame, found) in &mut left {
+            // Three of five are the first, the third and the fifth.
+            if frame.index * 3 % 5 >= frames_of_five {
+                found.clear();
+            }
+        }
+        left
+    };
+    assert_eq!(confirmed(&found_in(4), "DE", plan).len(), every.len());
+    assert_eq!(confirmed(&found_in(3), "DE", plan), BTreeMap::new());
+    // Two views taken in turn show it in every other frame at best.
+    let in_turn = confirmed(&found_in(3), "DE", plan.for_views(2));
+    assert_eq!(in_turn.len(), every.len());
 }

@@ -165,7 +165,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let job = LiveJob {
         cameras: cameras.collect(),
         detectors,
-        recognition: Recognition::new(plan.recognition, encoder, bank).seen_from(viewpoints),
+        recognition: Recognition::new(
+            plan.recognition.for_views(detect.views.len()),
+            encoder,
+            bank,
+        )
+        .seen_from(viewpoints),
         region: plan.region,
         collect,
         preview,
