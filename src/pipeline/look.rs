@@ -47,6 +47,7 @@ impl Recognition {
             let look = Look {
                 weight: quality(side_px, detection.score),
                 side_px,
+                off_axis_sides: off_axis_px(detection.bbox, eye.frame_px) / side_px,
                 detected_share: track.detected_share(),
             };
             let evidence = &mut eye.evidence[slot];
@@ -151,6 +152,12 @@ impl Recognition {
         }
         self.advisor.step(now, &mut self.events);
     }
+}
+
+/// From the middle of the picture to that of a box.
+fn off_axis_px(bbox: BoxPx, (width_px, height_px): (u32, u32)) -> f32 {
+    let (x, y) = bbox.centre();
+    (x - width_px as f32 / 2.0).hypot(y - height_px as f32 / 2.0)
 }
 
 /// The evidence of a track: its own, or a free one given to it.

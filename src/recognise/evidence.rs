@@ -6,7 +6,7 @@ use ndarray::ArrayView1;
 
 use super::votes::Votes;
 use crate::event::{ClassInfo, Family, Naming};
-use crate::region::{Match, RegionBank};
+use crate::region::{Match, RegionBank, standard_size};
 use crate::units::TrackId;
 
 /// When a class counts as confirmed: a sequential test over the fused evidence.
@@ -23,6 +23,9 @@ pub struct ConfirmPlan {
     /// And the detector must have found it in this share of the last frames; where views are taken in turn, of
     /// a frame of each.
     pub min_detected_share: f32,
+    /// What would stand further from the camera's axis, had it the usual size of its class, is no sign for this
+    /// road: in metres, aside and up.
+    pub max_off_axis_m: f32,
     /// Each look that agrees with the one before lowers the least probability by so much: the mean of
     /// many looks that agree is surer than the same probability from one.
     pub relief_per_look: f32,
@@ -38,6 +41,8 @@ impl Default for ConfirmPlan {
             agreeing_to_correct: 5,
             min_side_px: 20.0,
             min_detected_share: 2.0 / 3.0,
+            // The far side of a motorway, and as much again for bends.
+            max_off_axis_m: 20.0,
             relief_per_look: 0.01,
             max_relief: 0.15,
         }
@@ -65,6 +70,8 @@ pub struct Look {
     pub weight: f32,
     /// Longer side of its box.
     pub side_px: f32,
+    /// From the middle of the picture to that of the box, in longer sides of it.
+    pub off_axis_sides: f32,
     /// [`crate::track::Track::detected_share`] of its track.
     pub detected_share: f32,
 }
@@ -205,7 +212,7 @@ impl Evidence {
             Naming::Sign(_) => 1,
             _ => 0,
         };
-        self.judge(plan)
+        self.judge(bank, plan)
     }
 
     /// The same evidence against another region's bank: no picture is encoded again, and nothing the old
@@ -224,7 +231,7 @@ impl Evidence {
             _ => 0,
         };
         let before = self.confirmed.take();
-        let verdict = self.judge(plan);
+        let verdict = self.judge(bank, plan);
         match (&before, &self.confirmed) {
             // The same sign in another unit is another limit.
             (Some(a), Some(b)) if (&a.key, a.value, a.unit) == (&b.key, b.value, b.unit) => {
@@ -234,7 +241,7 @@ impl Evidence {
         }
     }
 
-    fn judge(&mut self, plan: &ConfirmPlan) -> Verdict {
+    fn judge(&mut self, bank: &RegionBank, plan: &ConfirmPlan) -> Verdict {
         let Naming::Sign(class) = &self.best.naming else {
             return Verdict::Open;
         };
@@ -244,8 +251,11 @@ impl Evidence {
             return Verdict::Open;
         }
         let needed = plan.needed(class, self.confirmed.is_some());
+        let side_m = standard_size(bank.region(), Some(class)).longer_side_m;
         let clear = self.last.is_some_and(|look| {
-            look.side_px >= plan.min_side_px && look.detected_share >= plan.min_detected_share
+            look.side_px >= plan.min_side_px
+                && look.detected_share >= plan.min_detected_share
+                && look.off_axis_sides * side_m <= plan.max_off_axis_m
         });
         if self.agreeing < needed || !clear {
             return Verdict::Open;
