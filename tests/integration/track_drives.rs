@@ -1,5 +1,5 @@
 //! Promises: a sign is one track, choosing crops loses nothing against encoding every one, and what is found by
-//! fits and starts is not named.
+//! fits and starts, or far aside, is not named.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -178,4 +178,18 @@ fn what_is_found_in_too_few_frames_is_not_named() {
     // Two views taken in turn show it in every other frame at best.
     let in_turn = confirmed(&found_in(3), "DE", plan.for_views(2));
     assert_eq!(in_turn.len(), every.len());
+}
+
+#[test]
+fn what_would_stand_far_aside_is_not_named() {
+    let frames = detected(&drive("test_de_fr"));
+    let within = |max_off_axis_m: f32| {
+        let mut plan = plan("DE").recognition;
+        plan.confirm.max_off_axis_m = max_off_axis_m;
+        confirmed(&frames, "DE", plan)
+    };
+    // Its signs stand some three metres right of the car's way, and two metres up.
+    assert_eq!(within(1.5), BTreeMap::new());
+    assert!(!within(8.0).is_empty());
+    assert_eq!(within(8.0), within(f32::MAX));
 }
