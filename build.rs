@@ -26,6 +26,13 @@ fn main() {
     if let Some(head) = git(&["rev-parse", "--git-path", "HEAD"]) {
         println!("cargo::rerun-if-changed={head}");
     }
+    // Figures name the program that made them, so a release follows every commit; other builds spare the time.
+    if std::env::var("PROFILE").as_deref() == Ok("release")
+        && let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"])
+        && Path::new(&log).exists()
+    {
+        println!("cargo::rerun-if-changed={log}");
+    }
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={DBC}");
     if let Err(error) = can_codec() {
