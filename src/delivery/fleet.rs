@@ -158,8 +158,9 @@ impl Fleet {
         count
     }
 
-    /// Connected units that have it in its place by now. Models that were taken back may run until the next start.
-    pub fn having(&self, sha256: &str) -> usize {
+    /// Units that have it in its place by now: connected ones, and others by their last word. Models that were taken
+    /// back may run until the next start.
+    pub fn having(&self, sha256: &str) -> (usize, usize) {
         let has = |report: &Report| match report.state {
             _ if report.sha256 != sha256 => {
                 (report.in_use.as_ref()).is_some_and(|pack| pack.sha256 == sha256)
@@ -167,10 +168,10 @@ impl Fleet {
             State::Installed | State::Kept => true,
             State::Refused | State::RolledBack => false,
         };
-        let units = self.units.values().filter(|unit| unit.online);
-        units
-            .filter(|unit| unit.report.as_ref().is_some_and(has))
-            .count()
+        let units = self.units.values();
+        let having = units.filter(|unit| unit.report.as_ref().is_some_and(has));
+        let (there, away): (Vec<_>, Vec<_>) = having.partition(|unit| unit.online);
+        (there.len(), away.len())
     }
 
     /// How many units read which version; those that told nothing of it are under `unknown`.

@@ -31,6 +31,8 @@ const TOPICS: usize = 4;
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 /// A broker that takes nothing for so long is told of.
 const NO_BROKER_S: f64 = 10.0;
+/// A unit that starts anew, for models that came or went, is back within so long.
+const STARTS_WITHIN_S: f64 = 30.0;
 /// Messages on their way to the broker.
 const MOST_WAITING: usize = 16_384;
 /// A part, where the broker takes it.
@@ -470,10 +472,14 @@ impl<'a> Desk<'a> {
         self.publish(offer, None)?;
         let (began, patience) = (Monotonic.now(), self.plan.patience);
         self.until(|desk, now| {
-            desk.fleet.having(&offer.sha256) == 0
-                || now.seconds_since(began) >= patience.as_secs_f64()
+            let (there, away) = desk.fleet.having(&offer.sha256);
+            let waited_s = now.seconds_since(began);
+            let settled = there == 0 && (away == 0 || waited_s >= STARTS_WITHIN_S);
+            settled || waited_s >= patience.as_secs_f64()
         })
         .await?;
+        // Of this moment: others may come back while the broker confirms what follows.
+        let ((left, _), count) = (self.fleet.having(&offer.sha256), self.fleet.count(offer));
         // What nobody takes any more need not be kept; the word that it is withdrawn must.
         for n in 0..offer.parts() {
             let topic = part_topic(&self.plan.topic, &offer.sha256, n);
@@ -481,8 +487,7 @@ impl<'a> Desk<'a> {
         }
         self.told = Some((offer.clone(), Vec::new()));
         self.confirmed().await?;
-        say(&format!("{:<14} {}", "withdrawn", self.fleet.count(offer)));
-        let left = self.fleet.having(&offer.sha256);
+        say(&format!("{:<14} {count}", "withdrawn"));
         ensure!(
             left == 0,
             "{left} units still have it; they go back when they hear of it"
