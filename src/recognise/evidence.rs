@@ -93,7 +93,7 @@ pub struct Evidence {
     unit: Box<[f32]>,
     encoded: u32,
     largest_side_px: f32,
-    /// Far signs that were one box, larger than each, confirm nothing later.
+    /// The last one: far signs that were one box, larger than each, confirm nothing later.
     last: Option<Look>,
     /// Encodings in a row after which the best class was the same.
     steady: u32,
