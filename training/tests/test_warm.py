@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from tsedge_training import catalogue, evaluate, shipped_files, train, warm
+from tsedge_training import catalogue, evaluate, shipped_files, text, train, warm
 from tsedge_training.net import Encoder
 from tsedge_training.paths import MODELS
 from tsedge_training.recipes import EDGE_56_DEEP as SHIPPED
@@ -26,7 +26,7 @@ def test_its_text_side_gives_the_rows_of_the_shipped_packs():
     prompts = catalogue.load()
     _, shipped = shipped_files.rows(MODELS, prompts)
     model = train.new_model(SHIPPED, prompts)
-    warm.text(model.head, model.table.sentences, model.whitening, MODELS)
+    warm.text(model.head, text.embed(model.table.sentences), model.whitening, MODELS)
     with torch.no_grad():
         found = model.head.rows().numpy()
     np.testing.assert_allclose(found, shipped, atol=2e-3)  # prototypes are stored as f16

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import train
+from . import text, train
 from .augment import augment
 from .bank import Bank
 from .catalogue import Catalogue
@@ -24,7 +24,7 @@ def blended(recipe: Recipe, catalogue: Catalogue, bank: Bank, run: Path, shipped
     """`share` of RUN/model.pt and the rest of the models in `shipped`."""
     new = train.load(recipe, catalogue, run / "model.pt")
     old = train.new_model(recipe, catalogue, new.whitening)
-    train.start_from_shipped(old, recipe, bank, shipped, rng)
+    train.start_from_shipped(old, recipe, bank, shipped, rng, text.embed)
     out = copy.deepcopy(new)
     for part in ("encoder", "head"):
         before = getattr(old, part).state_dict()

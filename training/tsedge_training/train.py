@@ -132,7 +132,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     wordy = paraphrases.extended(catalogue, recipe.seed)
     model = load(recipe, wordy, start) if start else new_model(recipe, wordy, embed=embed)
     if shipped:
-        start_from_shipped(model, recipe, bank, shipped, rng)
+        start_from_shipped(model, recipe, bank, shipped, rng, embed)
     model.encoder.train()
     numbers, allowed = label_sets(model.table)
     captions = Captions.of(bank, model.whitening, embed, device)
@@ -189,12 +189,12 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     return model
 
 
-def start_from_shipped(model, recipe, bank, folder, rng):
+def start_from_shipped(model, recipe, bank, folder, rng, embed):
     chosen = rng.choice(len(bank.keys), WARM_PICTURES, p=sampling_weights(bank))
     pixels = torch.from_numpy(augment(bank.images[chosen], recipe.size_px, rng))
     warm.encoder(model.encoder, folder / "encoder.onnx", pixels.permute(0, 3, 1, 2).float())
-    sentences = model.table.sentences
-    model.whitening = warm.text(model.head, sentences, model.whitening, folder)
+    embedded = embed(model.table.sentences)
+    model.whitening = warm.text(model.head, embedded, model.whitening, folder)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from torch import nn
 
 from . import shipped_files
 from .net import Encoder, Residual, TextHead
-from .text import Whitening, embed
+from .text import Whitening
 
 
 def convolutions(file: Path) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -80,13 +80,16 @@ def _filled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, kernel, shift, x) -> t
 
 
 @torch.no_grad()
-def text(head: TextHead, sentences: list[str], fitted: Whitening, models: Path) -> Whitening:
-    """Makes `head` give the rows that text_head.safetensors gives, in the whitening returned."""
+def text(head: TextHead, embedded: np.ndarray, fitted: Whitening, models: Path) -> Whitening:
+    """Makes `head` give the rows that text_head.safetensors gives, in the whitening returned.
+
+    `embedded`: the head's sentences, [N, 384].
+    """
     mean, matrix = shipped_files.text_head(models)
     whitening = replace(fitted, mean=mean)
     projection = np.linalg.solve(whitening.matrix.astype(np.float64), matrix)
     head.project.weight.copy_(torch.from_numpy(projection.T))
-    head.sentences.copy_(torch.from_numpy(whitening(embed(sentences))))
+    head.sentences.copy_(torch.from_numpy(whitening(embedded)))
     free = shipped_files.prototypes(models)
     if len(free) == len(head.prototypes):
         head.prototypes.copy_(torch.from_numpy(free))
