@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -128,6 +129,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
     `workers` processes make the views. The model comes back on the CPU.
     """
     torch.set_num_threads(recipe.threads)
+    cv2.setNumThreads(1)  # a forked worker waits for ever for threads that its parent had started
     rng = np.random.default_rng(recipe.seed)
     wordy = paraphrases.extended(catalogue, recipe.seed)
     model = load(recipe, wordy, start) if start else new_model(recipe, wordy, embed=embed)
