@@ -5,12 +5,14 @@
 
 Each drive is rendered by `tsedge simulate`, replayed by `tsedge replay` and judged by `tsedge eval drive`; what that does not
 count (tracks of a sign, first detection, false events) is counted here from the replay's JSON lines. With `--work DIR` drives
-are kept, and rendered again only where their scenario changed; rendering needs no models.
+are kept: rendered again only where their scenario changed (rendering needs no models), replayed again only where drive, program
+or models did. So several processes may share the drives by `--only`, and a last one makes the page of all.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import resource
 import statistics
@@ -68,13 +70,30 @@ def render(tsedge: Path, folder: Path, text: str) -> None:
     file.rename(done)
 
 
-def judge(tsedge: Path, folder: Path, models: Path) -> Judged:
-    """Replays and judges the drive in the folder."""
-    events, figures = folder / "drive.jsonl", folder / "figures.json"
+def replay(tsedge: Path, folder: Path, models: Path) -> Path:
+    """The events of the drive in the folder, unless they are there."""
+    events, done = folder / "drive.jsonl", folder / "replayed.txt"
+    read = [tsedge, folder / "drive.mp4", *sorted(p for p in models.rglob("*") if p.is_file())]
+    made_of = "".join(f"{sha256(file)}  {file.name}\n" for file in read)
+    if done.exists() and done.read_text(encoding="utf-8") == made_of:
+        return events
+    done.unlink(missing_ok=True)
     run(
         tsedge, "replay", folder / "drive.mp4", "--region", "DE", "--models", models,
         "--quiet", "--jsonl", events,
     )  # fmt: skip
+    done.write_text(made_of, encoding="utf-8")
+    return events
+
+
+def sha256(file: Path) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def judge(tsedge: Path, folder: Path, models: Path) -> Judged:
+    """Replays and judges the drive in the folder."""
+    events, figures = replay(tsedge, folder, models), folder / "figures.json"
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     # Names given to false friends shall count as names where no sign stood.
     signs = [sign for sign in truth["signs"] if sign["class"] not in FALSE_FRIENDS]
