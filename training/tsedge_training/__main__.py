@@ -20,6 +20,7 @@ from . import (
     export,
     golden,
     lookalikes,
+    new_region,
     packs,
     portable,
     protocols,
@@ -32,11 +33,13 @@ from . import (
     train,
 )
 from .evaluate import OnnxEncoder
-from .paths import MODELS, data_root
+from .paths import MODELS, REPOSITORY, data_root
 from .recipes import RECIPES, Recipe
 from .tsclip import cli as tsclip
 
 CALIBRATION_PICTURES = 600
+# Of an encoder that learns a new region: starts from the shipped one, so it needs few pictures.
+REGION_PICTURES, REGION_BATCH, REGION_RATE = 60_000, 96, 5e-4
 LOOKALIKES = 500
 LOST_TOP1_PERCENT = 0.1  # more than this, and int8 is not shipped
 
@@ -83,6 +86,19 @@ def main() -> None:
     args = commands.add_parser("packs", help="write packs of regions that came after the encoder")
     args.add_argument("regions", nargs="*", help="those without a pack, if none is named")
     args.add_argument("--models", type=Path, default=MODELS)
+    args = commands.add_parser("region", help="from a region's crops to a pack, an encoder, a page")
+    args.add_argument("crops", type=Path, help="folder with a folder for each class key")
+    args.add_argument("--region", required=True, help="its prompts are models/prompts/REGION.toml")
+    args.add_argument("--out", type=Path, required=True)
+    args.add_argument("--encoder", action="store_true", help="let the encoder learn too: an hour")
+    args.add_argument("--images", type=int, default=REGION_PICTURES, help="that the encoder sees")
+    args.add_argument("--leave-out", nargs="*", default=[], help="regions whose photos are unseen")
+    args.add_argument("--margin", type=float, default=0.05, help="outside the sign's box, a side")
+    args.add_argument("--track-until", help="names that agree up to the last of it: one sign")
+    args.add_argument("--models", type=Path, default=MODELS, help="to start from")
+    args.add_argument("--tsedge", type=Path, default=REPOSITORY / "target/release/tsedge")
+    args.add_argument("--device", default="cpu")
+    args.add_argument("--workers", type=int, default=0, help="processes that make views")
     args = commands.add_parser("refresh", help="put changed labels and rules into the packs")
     args.add_argument("--models", type=Path, default=MODELS)
     tsclip.add(commands)
@@ -114,6 +130,8 @@ def main() -> None:
         tower.make(chosen.out, data_root(), catalogue.load())
     elif chosen.command == "packs":
         run_packs(chosen.models, chosen.regions)
+    elif chosen.command == "region":
+        run_region(chosen)
     elif chosen.command == "refresh":
         refresh_packs(chosen.models)
     else:
@@ -169,6 +187,53 @@ def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | No
     runs.write(out, recipe, prompts, device, record)
     if not ready:
         measure(out)
+
+
+def run_region(chosen: argparse.Namespace) -> None:
+    """Pack and page; with --encoder also OUT/models, whose packs are all made anew."""
+    crops = new_region.listed(chosen.crops, chosen.track_until)
+    common = chosen.tsedge, crops, chosen.region
+    found = [
+        new_region.adapt(*common, chosen.models, chosen.margin, chosen.out / "shipped", "shipped")
+    ]
+    cards_ = [chosen.models / "encoder.toml"]
+    if chosen.encoder:
+        models = chosen.out / "models"
+        train_region(chosen, crops)
+        run_export(chosen.out / "run", models)
+        found.append(new_region.adapt(*common, models, chosen.margin, chosen.out / "new", "new"))
+        cards_.append(models / "encoder.toml")
+    page = chosen.out / "index.html"
+    page.write_text(new_region.page(found, chosen.region, crops, cards_), encoding="utf-8")
+    for one in found:
+        pairs = zip(new_region.FIGURES, one.figures, strict=True)
+        print(one.encoder, {name: " > ".join(pair) for name, pair in pairs}, one.refused or "")
+    print(page)
+
+
+def train_region(chosen: argparse.Namespace, crops: list[new_region.Crop]) -> None:
+    """Goes on from the shipped encoder, with all that it was taught by and the region's crops."""
+    prompts, run = catalogue.load(), chosen.out / "run"
+    recipe = replace(
+        RECIPES[shipped_files.recipe(chosen.models)], images=chosen.images, batch=REGION_BATCH,
+        learning_rate=REGION_RATE,
+    )  # fmt: skip
+    pictures, record = training_pictures(recipe, prompts, None)
+    learned, _ = new_region.split(crops)
+    pictures = new_region.added_to(
+        bank.without(pictures, chosen.leave_out), learned, chosen.region, chosen.margin,
+        set(prompts.keys()),
+    )  # fmt: skip
+    model = train.train(
+        recipe, prompts, pictures, log=lambda line: print(line, flush=True),
+        shipped=chosen.models, device=chosen.device, workers=chosen.workers,
+    )  # fmt: skip
+    run.mkdir(parents=True, exist_ok=True)
+    train.save(model, run / "model.pt")
+    started = cards.sha256(chosen.models / "encoder.onnx")
+    record |= {"pictures_seen": model.pictures_seen, "started_from_encoder_sha256": started}
+    record |= {"left_out": chosen.leave_out, "crops_of_region": {chosen.region: len(learned)}}
+    runs.write(run, recipe, prompts, chosen.device, record)
 
 
 def write_portable(recipe: Recipe, drawn: Path | None, own: bool, out: Path) -> None:
