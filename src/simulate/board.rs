@@ -1,10 +1,11 @@
 //! Flat things standing in the world (signs, posts, trees, house fronts), seen in perspective.
 
 use super::camera::{Camera, Seen};
+use super::lanes::{self, LANES, Lanes};
 use super::picture::Picture;
 use super::route::Pose;
 use super::shake::Turn;
-use super::texture::Texture;
+use super::texture::{Extent, Texture};
 use super::weather::Lit;
 use crate::units::BoxPx;
 
@@ -129,33 +130,53 @@ impl Placed {
         let level = texture.level(texture.width_px() / shown_px / grid as f32 * 1.5);
         let solver = Solver::new(self);
         let step = 1.0 / camera.focal_px;
+        let share = 1.0 / samples.len() as f32;
+        let points: Vec<_> = (samples.iter())
+            .map(|&(dx, dy, moment)| Point {
+                right: dx * step,
+                down: dy * step,
+                moment,
+                moved: solver.moved(moment * view.blur_m),
+            })
+            .collect();
+        let mut hits = Vec::with_capacity(points.len());
+        let mut spots = Vec::with_capacity(points.len());
         for y in y {
             let row = camera.row(y);
-            for x in x.clone() {
-                let [right, down] = row[x];
-                let mut sum = [0.0; 4];
-                for &(dx, dy, moment) in &samples {
-                    let ray = [
-                        right + dx * step + moment * (blur.yaw - down * blur.roll),
-                        down + dy * step + moment * (blur.pitch + right * blur.roll),
-                        1.0,
-                    ];
-                    if let Some((u, v)) = solver.hit(ray, moment * view.blur_m) {
-                        let colour = texture.at(u, v, level);
-                        for (total, part) in sum.iter_mut().zip(colour) {
-                            *total += part;
-                        }
-                    }
+            for from in x.clone().step_by(LANES) {
+                let [right, down] = row.map(|rays| lanes::load(&rays[from..x.end]));
+                let mut extent = Extent::new();
+                hits.clear();
+                for point in &points {
+                    let at = solver.hits(point, &right, &down, &blur);
+                    extent.add(&at);
+                    hits.push(at);
                 }
-                if sum[3] > 0.0 {
-                    let share = 1.0 / samples.len() as f32;
-                    let cover = sum[3] * share / 255.0;
-                    let colour = [sum[0], sum[1], sum[2]].map(|c| c * share);
-                    picture.blend(x, y, lit.colour(colour, cover), cover);
+                // Most of a tree's picture is what lies around the tree.
+                if !level.any_drawn(&extent) {
+                    continue;
+                }
+                spots.clear();
+                spots.extend(hits.iter().map(|at| level.spots(at)));
+                for (i, x) in (from..x.end).take(LANES).enumerate() {
+                    let sum = level.sum(&spots, i);
+                    if sum[3] > 0.0 {
+                        let cover = sum[3] * share / 255.0;
+                        let colour = [sum[0], sum[1], sum[2]].map(|c| c * share);
+                        picture.blend(x, y, lit.colour(colour, cover), cover);
+                    }
                 }
             }
         }
     }
+}
+
+/// A point of every pixel: its offset as part of a ray, its moment of the exposure, and the board then.
+struct Point {
+    right: f32,
+    down: f32,
+    moment: f32,
+    moved: Moved,
 }
 
 /// Points of a pixel (offsets in pixels) with their moments (-0.5 to 0.5) of the exposure.
@@ -200,21 +221,39 @@ impl Solver {
         }
     }
 
-    /// Shares of width and height where the ray from a camera moved ahead by `moved_m` meets it.
-    fn hit(&self, ray: Seen, moved_m: f32) -> Option<(f32, f32)> {
-        let corner = [
-            self.placed.corner[0],
-            self.placed.corner[1],
-            self.placed.corner[2] - moved_m,
-        ];
-        let facing = self.normal[0] * ray[0] + self.normal[2] * ray[2];
-        let depth = (self.normal[0] * corner[0] + self.normal[2] * corner[2]) / facing;
-        if !depth.is_finite() || depth < 0.2 {
-            return None;
+    /// The board as a camera moved ahead by so much sees it.
+    fn moved(&self, moved_m: f32) -> Moved {
+        let [right, _, ahead] = self.placed.corner;
+        let ahead = ahead - moved_m;
+        Moved {
+            ahead,
+            facing: self.normal[0] * right + self.normal[2] * ahead,
         }
-        let (x, z) = (ray[0] * depth - corner[0], ray[2] * depth - corner[2]);
-        let u = (x * self.placed.across[0] + z * self.placed.across[2]) * self.across_share;
-        let v = (ray[1] * depth - corner[1]) * self.down_share;
-        Some((u, v))
     }
+
+    /// Shares of width and height where the rays of pixels meet it, at one of their points; outside 0 to 1
+    /// where they do not.
+    #[inline(always)]
+    fn hits(&self, point: &Point, rights: &Lanes, downs: &Lanes, blur: &Turn) -> [Lanes; 2] {
+        let (mut u, mut v) = ([0.0; LANES], [0.0; LANES]);
+        let [corner_right, corner_down, _] = self.placed.corner;
+        let (moment, across) = (point.moment, self.placed.across);
+        for i in 0..LANES {
+            let right = rights[i] + point.right + moment * (blur.yaw - downs[i] * blur.roll);
+            let down = downs[i] + point.down + moment * (blur.pitch + rights[i] * blur.roll);
+            let depth = point.moved.facing / (self.normal[0] * right + self.normal[2]);
+            let (x, z) = (right * depth - corner_right, depth - point.moved.ahead);
+            let hit = (depth >= 0.2) & (depth < f32::INFINITY);
+            u[i] = (x * across[0] + z * across[2]) * self.across_share;
+            u[i] = if hit { u[i] } else { -1.0 };
+            v[i] = (down * depth - corner_down) * self.down_share;
+        }
+        [u, v]
+    }
+}
+
+/// Where the board's corner lies ahead at a moment, and along the board's normal.
+struct Moved {
+    ahead: f32,
+    facing: f32,
 }

@@ -23,9 +23,9 @@ pub struct Camera {
     pitch_deg: f32,
     turn: Turn,
     attitude: Attitude,
-    /// Where each pixel looks from the camera, and from the car.
-    straight: Vec<[f32; 2]>,
-    rays: Vec<[f32; 2]>,
+    /// Where each pixel looks from the camera, and from the car: to the right, and down.
+    straight: [Vec<f32>; 2],
+    rays: [Vec<f32>; 2],
 }
 
 /// Sines and cosines of how the camera is turned from the car's axes.
@@ -77,13 +77,15 @@ impl Camera {
             pitch_deg: part.pitch_deg,
             turn: Turn::default(),
             attitude: Attitude::new(part.pitch_deg, Turn::default()),
-            straight: Vec::new(),
-            rays: Vec::new(),
+            straight: [Vec::new(), Vec::new()],
+            rays: [Vec::new(), Vec::new()],
         };
-        camera.straight = (0..height_px)
-            .flat_map(|y| (0..width_px).map(move |x| (x, y)))
-            .map(|(x, y)| camera.unbent(x as f32 + 0.5, y as f32 + 0.5))
-            .collect();
+        for (x, y) in (0..height_px).flat_map(|y| (0..width_px).map(move |x| (x, y))) {
+            let [right, down] = camera.unbent(x as f32 + 0.5, y as f32 + 0.5);
+            camera.straight[0].push(right);
+            camera.straight[1].push(down);
+        }
+        camera.rays = camera.straight.clone();
         camera.cast_rays();
         camera
     }
@@ -99,17 +101,18 @@ impl Camera {
 
     fn cast_rays(&mut self) {
         let attitude = self.attitude;
-        self.rays.clear();
-        self.rays.extend(self.straight.iter().map(|&[x, y]| {
-            let [right, down, ahead] = attitude.to_car([x, y, 1.0]);
-            [right / ahead, down / ahead]
-        }));
+        let [rights, downs] = &mut self.rays;
+        let straight = self.straight[0].iter().zip(&self.straight[1]);
+        for ((right, down), (&x, &y)) in rights.iter_mut().zip(downs).zip(straight) {
+            let seen = attitude.to_car([x, y, 1.0]);
+            (*right, *down) = (seen[0] / seen[2], seen[1] / seen[2]);
+        }
     }
 
-    /// The rays of a row of pixels: metres to the right and down for each metre ahead.
-    pub fn row(&self, y: usize) -> &[[f32; 2]] {
+    /// The rays of a row of pixels: metres to the right, and metres down, for each metre ahead.
+    pub fn row(&self, y: usize) -> [&[f32]; 2] {
         let width = self.width_px as usize;
-        &self.rays[y * width..(y + 1) * width]
+        (self.rays.each_ref()).map(|rays| &rays[y * width..(y + 1) * width])
     }
 
     /// Where a point appears; `None` when it is not well in front.
@@ -198,7 +201,7 @@ mod tests {
         ) {
             let mut camera = camera(pitch, k1);
             camera.turn(Turn { pitch: shake.0, yaw: shake.1, roll: shake.2 });
-            let [right, down] = camera.row(y)[x];
+            let [right, down] = camera.row(y).map(|rays| rays[x]);
             let (px, py) = camera.project([right * ahead, down * ahead, ahead]).unwrap();
             prop_assert!((px - x as f32 - 0.5).abs() < 0.02 && (py - y as f32 - 0.5).abs() < 0.02);
         }

@@ -2,6 +2,7 @@
 
 use super::board::Viewpoint;
 use super::camera::Camera;
+use super::lanes::{self, Colours, LANES, Lanes, blend, each, floor, plain};
 use super::noise::{NoiseTile, Random};
 use super::picture::{Picture, Rgb};
 use super::route::Route;
@@ -57,15 +58,31 @@ impl Ground {
         self.look_ahead(route, along_m, view);
         let style = route.style(along_m + 15.0);
         let horizon = 2.0 / camera.focal_px;
+        let scene = Scene {
+            markings: Markings::of(style),
+            height_m: camera.height_m,
+            focal_px: camera.focal_px,
+            horizon,
+            blur_m: view.blur_m,
+            heading: view.pose.heading as f32,
+        };
         for y in 0..picture.height_px {
             let rays = camera.row(y);
-            for (pixel, &[right, down]) in picture.row_mut(y).iter_mut().zip(rays) {
-                let colour = if down > horizon {
-                    self.land(right, down, camera, style, view.blur_m)
-                } else {
-                    self.sky(right, down, camera, view.pose.heading as f32)
-                };
-                *pixel = colour.map(|c| (c + 0.5) as u8);
+            let mut row = picture.row_mut(y);
+            for from in (0..rays[0].len()).step_by(LANES) {
+                let [right, down] = rays.map(|rays| lanes::load(&rays[from..]));
+                let land = down.map(|down| down > horizon);
+                let mut colours = [[0.0; LANES]; 3];
+                if land.contains(&false) {
+                    colours = self.sky(&right, &down, &scene);
+                }
+                if land.contains(&true) {
+                    let painted = self.land(&right, &down, &scene);
+                    choose(&mut colours, &painted, &land);
+                }
+                for (row, colours) in row.iter_mut().zip(&colours) {
+                    lanes::store(colours, &mut row[from..]);
+                }
             }
         }
     }
@@ -97,116 +114,259 @@ impl Ground {
         }
     }
 
-    fn land(
-        &self,
-        right: f32,
-        down: f32,
-        camera: &Camera,
-        style: NationalStyle,
-        blur_m: f32,
-    ) -> Rgb {
-        let ahead_m = camera.height_m / down;
-        if ahead_m >= REACH_M {
-            return NEAR_WOOD_AT_HORIZON;
+    /// What lies on the ground.
+    fn land(&self, right: &Lanes, down: &Lanes, scene: &Scene) -> Colours {
+        let mut ahead_m = [0.0; LANES];
+        let (mut index, mut share) = ([0; LANES], [0.0; LANES]);
+        // The last bin only ends a stretch.
+        let last = self.bins.len() as f32 - 2.0;
+        for i in 0..LANES {
+            ahead_m[i] = scene.height_m / down[i];
+            let bin = ahead_m[i] / BIN_M;
+            let whole = floor(bin.max(0.0).min(last));
+            index[i] = lanes::index(whole);
+            share[i] = bin - whole;
         }
-        let bin = ahead_m / BIN_M;
-        let (index, share) = (bin as usize, bin.fract());
-        let (a, b) = (self.bins[index], self.bins[index + 1]);
-        let mix = |i: usize| a[i] + (b[i] - a[i]) * share;
-        let lateral = (right * ahead_m - mix(0)) * mix(2);
-        let along = mix(1);
-        // What one pixel covers on the ground, across and along.
-        let grain = ahead_m / camera.focal_px;
-        let length = ahead_m * grain / camera.height_m + blur_m;
-        let colour = if lateral.abs() < PAVED_M + grain {
-            self.road(lateral, along, grain, length, style)
+        let ends = index.map(|i| (self.bins[i as usize], self.bins[i as usize + 1]));
+        let mixed = |n: usize| {
+            let (from, to) = (each(|i| ends[i].0[n]), each(|i| ends[i].1[n]));
+            each(|i| from[i] + (to[i] - from[i]) * share[i])
+        };
+        let (middle, along, slant) = (mixed(0), mixed(1), mixed(2));
+        let mut place = Place {
+            lateral: each(|i| (right[i] * ahead_m[i] - middle[i]) * slant[i]),
+            along,
+            grain: each(|i| ahead_m[i] / scene.focal_px),
+            length: [0.0; LANES],
+        };
+        place.length = each(|i| ahead_m[i] * place.grain[i] / scene.height_m + scene.blur_m);
+        let seen = |i: usize| down[i] > scene.horizon && ahead_m[i] < REACH_M;
+        let paved = |i: usize| place.lateral[i].abs() < PAVED_M + place.grain[i];
+        let road: [bool; LANES] = std::array::from_fn(|i| seen(i) && paved(i));
+        let field: [bool; LANES] = std::array::from_fn(|i| seen(i) && !paved(i));
+        let mut colours = [[0.0; LANES]; 3];
+        if field.contains(&true) {
+            colours = self.fields(&place);
+        }
+        if road.contains(&true) {
+            choose(&mut colours, &self.road(&place, &scene.markings), &road);
+        }
+        let haze = each(|i| (ahead_m[i] / REACH_M).powi(2) * 0.55);
+        blend(&mut colours, HAZE, &haze);
+        let beyond: [bool; LANES] = std::array::from_fn(|i| ahead_m[i] >= REACH_M);
+        if beyond.contains(&true) {
+            choose(&mut colours, &plain(NEAR_WOOD_AT_HORIZON), &beyond);
+        }
+        colours
+    }
+
+    fn road(&self, place: &Place, markings: &Markings) -> Colours {
+        let Place {
+            lateral,
+            along,
+            grain,
+            length,
+        } = place;
+        let shown = each(|i| fade(grain[i], 0.05).min(fade(length[i], 0.5)));
+        let speck = if any(&shown) {
+            let speck = (self.fine).at(&scaled(lateral, 34.0), &scaled(along, 6.0));
+            each(|i| speck[i] * fade(length[i], 0.5) * fade(grain[i], 0.05) * 13.0)
         } else {
-            self.fields(lateral, along, grain, length)
+            [0.0; LANES]
         };
-        let haze = (ahead_m / REACH_M).powi(2) * 0.55;
-        blend(colour, HAZE, haze)
-    }
-
-    fn road(&self, lateral: f32, along: f32, grain: f32, length: f32, style: NationalStyle) -> Rgb {
-        let speck = self.fine.at(lateral * 34.0, along * 6.0)
-            * fade(length, 0.5)
-            * fade(grain, 0.05)
-            * 13.0;
-        let patch = self.coarse.at(lateral * 6.0, along * 0.8) * 5.0;
-        // Wheels polish two tracks a lane.
-        let wheel = ((lateral.abs() - 1.65).abs() - 0.75).abs();
-        let worn = (1.0 - wheel / 0.45).max(0.0) * -6.0;
-        let mut colour = ASPHALT.map(|c| c + speck + patch + worn);
-        let line =
-            |middle: f32| covered(lateral, middle - LINE_M / 2.0, middle + LINE_M / 2.0, grain);
-        let edge = line(EDGE_LINE_M).max(line(-EDGE_LINE_M));
-        let paint = 1.0 - 0.12 * (self.coarse.at(along * 9.0, lateral * 9.0) + 1.0);
-        let white = match style {
-            NationalStyle::De => edge.max(line(0.0) * dashes(along, 12.0, 4.0, length)),
-            NationalStyle::Fr => (edge * dashes(along, 6.5, 3.0, length))
-                .max(line(0.0) * dashes(along, 13.0, 3.0, length)),
-            NationalStyle::Us | NationalStyle::Ca => edge,
-            NationalStyle::Ch => edge.max(line(0.0) * dashes(along, 9.0, 3.0, length)),
+        let patch = (self.coarse).at(&scaled(lateral, 6.0), &scaled(along, 0.8));
+        let light = each(|i| {
+            // Wheels polish two tracks a lane.
+            let wheel = ((lateral[i].abs() - 1.65).abs() - 0.75).abs();
+            (1.0 - wheel / 0.45).max(0.0) * -6.0
+        });
+        let mut colours = ASPHALT.map(|c| each(|i| c + speck[i] + patch[i] * 5.0 + light[i]));
+        let line = |middle: f32| {
+            let (left, right) = (middle - LINE_M / 2.0, middle + LINE_M / 2.0);
+            each(|i| covered(lateral[i], left, right, grain[i]))
         };
-        colour = blend(colour, PAINT, white * paint);
-        if matches!(style, NationalStyle::Us | NationalStyle::Ca) {
-            let double = line(0.14).max(line(-0.14));
-            colour = blend(colour, YELLOW_PAINT, double * paint);
+        let dashed = |line: Lanes, dash: Option<Dash>| match dash {
+            Some(Dash { period_m, on_m }) if any(&line) => {
+                each(|i| line[i] * dashes(along[i], period_m, on_m, length[i]))
+            }
+            _ => line,
+        };
+        let edges = both(&line(EDGE_LINE_M), &line(-EDGE_LINE_M));
+        let mut white = dashed(edges, markings.edge);
+        let mut yellow = [0.0; LANES];
+        match markings.middle {
+            Middle::Dashed(dash) => white = both(&white, &dashed(line(0.0), Some(dash))),
+            Middle::DoubleYellow => yellow = both(&line(0.14), &line(-0.14)),
         }
-        let off_road = 1.0 - covered(lateral, -PAVED_M, PAVED_M, grain);
-        blend(colour, VERGE, off_road)
+        if any(&white) || any(&yellow) {
+            let worn = (self.coarse).at(&scaled(along, 9.0), &scaled(lateral, 9.0));
+            let paint = each(|i| 1.0 - 0.12 * (worn[i] + 1.0));
+            blend(&mut colours, PAINT, &each(|i| white[i] * paint[i]));
+            blend(&mut colours, YELLOW_PAINT, &each(|i| yellow[i] * paint[i]));
+        }
+        let off_road = each(|i| 1.0 - covered(lateral[i], -PAVED_M, PAVED_M, grain[i]));
+        blend(&mut colours, VERGE, &off_road);
+        colours
     }
 
-    fn fields(&self, lateral: f32, along: f32, grain: f32, length: f32) -> Rgb {
-        let out = lateral.abs();
-        let plot = self
-            .coarse
-            .at(along * 0.11 + lateral.signum() * 40.0, out * 0.06);
-        let field = blend(FIELD, CROP, (plot * 6.0 - 0.6).clamp(0.0, 1.0));
-        let verge = 1.0 - ((out - 7.5) / 1.5).clamp(0.0, 1.0);
-        let base = blend(field, VERGE, verge);
+    fn fields(&self, place: &Place) -> Colours {
+        let Place {
+            lateral,
+            along,
+            grain,
+            length,
+        } = place;
+        let out = each(|i| lateral[i].abs());
+        let plot = self.coarse.at(
+            &each(|i| along[i] * 0.11 + lateral[i].signum() * 40.0),
+            &scaled(&out, 0.06),
+        );
+        let crop = each(|i| (plot[i] * 6.0 - 0.6).clamp(0.0, 1.0));
+        let verge = each(|i| 1.0 - ((out[i] - 7.5) / 1.5).clamp(0.0, 1.0));
+        let mut colours = plain(FIELD);
+        blend(&mut colours, CROP, &crop);
+        blend(&mut colours, VERGE, &verge);
         // Grain is finer across than along, as grass seen at a low angle and in motion is.
-        let tuft = self.coarse.at(lateral * 9.0, along * 4.0) * fade(length, 2.5);
-        let blade =
-            self.fine.at(lateral * 14.0, along * 3.0) * fade(length, 0.9) * fade(grain, 0.1);
-        let shade =
-            1.0 + 0.30 * tuft + 0.16 * blade + 0.10 * self.coarse.at(along * 0.6, lateral * 0.6);
-        base.map(|c| (c * shade).clamp(0.0, 255.0))
+        let mut tuft = each(|i| fade(length[i], 2.5));
+        if any(&tuft) {
+            let noise = (self.coarse).at(&scaled(lateral, 9.0), &scaled(along, 4.0));
+            tuft = each(|i| noise[i] * tuft[i]);
+        }
+        let mut blade = each(|i| fade(length[i], 0.9).min(fade(grain[i], 0.1)));
+        if any(&blade) {
+            let noise = (self.fine).at(&scaled(lateral, 14.0), &scaled(along, 3.0));
+            blade = each(|i| noise[i] * fade(length[i], 0.9) * fade(grain[i], 0.1));
+        }
+        let broad = (self.coarse).at(&scaled(along, 0.6), &scaled(lateral, 0.6));
+        let shade = each(|i| 1.0 + 0.30 * tuft[i] + 0.16 * blade[i] + 0.10 * broad[i]);
+        colours.map(|c| each(|i| (c[i] * shade[i]).clamp(0.0, 255.0)))
     }
 
-    fn sky(&self, right: f32, down: f32, camera: &Camera, heading: f32) -> Rgb {
-        let up = -down;
-        let rise = (up * 2.6).clamp(0.0, 1.0);
-        let mut colour = blend(HAZE, ZENITH, rise);
-        let far = 1.0 / (up.max(0.0) + 0.06);
-        let (sin, cos) = heading.sin_cos();
-        let (east, north) = (right * cos + sin, cos - right * sin);
-        let puff = self.coarse.at(east * far * 9.0, north * far * 9.0)
-            + 0.4 * self.coarse.at(east * far * 31.0, north * far * 31.0);
-        let cloud = (puff * 1.9).clamp(0.0, 1.0) * (up * 9.0).clamp(0.0, 1.0) * 0.8;
-        colour = blend(colour, CLOUD, cloud);
-        if up > HIGHEST_RIDGE {
-            return colour;
+    fn sky(&self, right: &Lanes, down: &Lanes, scene: &Scene) -> Colours {
+        let up = each(|i| -down[i]);
+        let mut colours = plain(HAZE);
+        blend(
+            &mut colours,
+            ZENITH,
+            &each(|i| (up[i] * 2.6).clamp(0.0, 1.0)),
+        );
+        let far = each(|i| 1.0 / (up[i].max(0.0) + 0.06));
+        let (sin, cos) = scene.heading.sin_cos();
+        let east = each(|i| (right[i] * cos + sin) * far[i]);
+        let north = each(|i| (cos - right[i] * sin) * far[i]);
+        let large = (self.coarse).at(&scaled(&east, 9.0), &scaled(&north, 9.0));
+        let small = (self.coarse).at(&scaled(&east, 31.0), &scaled(&north, 31.0));
+        let cloud = each(|i| {
+            let puff = large[i] + 0.4 * small[i];
+            (puff * 1.9).clamp(0.0, 1.0) * (up[i] * 9.0).clamp(0.0, 1.0) * 0.8
+        });
+        blend(&mut colours, CLOUD, &cloud);
+        if up.iter().any(|up| *up <= HIGHEST_RIDGE) {
+            self.hills(&mut colours, right, &up, scene);
         }
-        let bearing = heading + right.atan();
-        let wave = |k: f32, phase: f32| (bearing * k + phase).sin();
-        let ridge = 0.016 + 0.007 * wave(5.0, 0.4) + 0.004 * wave(13.0, 1.9);
-        let wood = 0.007 + 0.0025 * wave(17.0, 2.2) + 0.0012 * wave(71.0, 0.9);
-        let tops = 0.0008 * wave(233.0, 0.1);
-        let below = |height: f32| ((height - up) * camera.focal_px + 0.5).clamp(0.0, 1.0);
-        colour = blend(colour, FAR_HILL, below(ridge));
-        blend(colour, NEAR_WOOD, below(wood + tops))
+        colours
+    }
+
+    fn hills(&self, colours: &mut Colours, right: &Lanes, up: &Lanes, scene: &Scene) {
+        let below = |height: f32, up: f32| ((height - up) * scene.focal_px + 0.5).clamp(0.0, 1.0);
+        let (mut hills, mut woods) = ([0.0; LANES], [0.0; LANES]);
+        for i in 0..LANES {
+            if up[i] > HIGHEST_RIDGE {
+                continue;
+            }
+            let bearing = scene.heading + right[i].atan();
+            let wave = |k: f32, phase: f32| (bearing * k + phase).sin();
+            let ridge = 0.016 + 0.007 * wave(5.0, 0.4) + 0.004 * wave(13.0, 1.9);
+            hills[i] = below(ridge, up[i]);
+            if below(HIGHEST_WOOD, up[i]) > 0.0 {
+                let wood = 0.007 + 0.0025 * wave(17.0, 2.2) + 0.0012 * wave(71.0, 0.9);
+                let tops = 0.0008 * wave(233.0, 0.1);
+                woods[i] = below(wood + tops, up[i]);
+            }
+        }
+        blend(colours, FAR_HILL, &hills);
+        blend(colours, NEAR_WOOD, &woods);
+    }
+}
+
+/// What is the same all over a picture.
+struct Scene {
+    markings: Markings,
+    height_m: f32,
+    focal_px: f32,
+    /// Rays that lead farther down meet the ground.
+    horizon: f32,
+    blur_m: f32,
+    heading: f32,
+}
+
+/// Where on the road or beside it pixels lie, and how much of it they cover across and along.
+struct Place {
+    lateral: Lanes,
+    along: Lanes,
+    grain: Lanes,
+    length: Lanes,
+}
+
+/// Lines on a road.
+struct Markings {
+    edge: Option<Dash>,
+    middle: Middle,
+}
+
+enum Middle {
+    Dashed(Dash),
+    DoubleYellow,
+}
+
+/// A line that is painted for a length in every period.
+#[derive(Clone, Copy)]
+struct Dash {
+    period_m: f32,
+    on_m: f32,
+}
+
+impl Markings {
+    fn of(style: NationalStyle) -> Self {
+        let dash = |period_m, on_m| Dash { period_m, on_m };
+        let (edge, middle) = match style {
+            NationalStyle::De => (None, Middle::Dashed(dash(12.0, 4.0))),
+            NationalStyle::Fr => (Some(dash(6.5, 3.0)), Middle::Dashed(dash(13.0, 3.0))),
+            NationalStyle::Us | NationalStyle::Ca => (None, Middle::DoubleYellow),
+            NationalStyle::Ch => (None, Middle::Dashed(dash(9.0, 3.0))),
+        };
+        Self { edge, middle }
     }
 }
 
 /// No hill reaches higher, as a share of its distance.
 const HIGHEST_RIDGE: f32 = 0.03;
+/// And no wood, which is 0.0115 high where its waves meet.
+const HIGHEST_WOOD: f32 = 0.012;
 
 /// Land too far to be told apart has the colour of the woods in haze.
 const NEAR_WOOD_AT_HORIZON: Rgb = [118.0, 136.0, 112.0];
 
-fn blend(under: Rgb, over: Rgb, share: f32) -> Rgb {
-    std::array::from_fn(|c| under[c] + (over[c] - under[c]) * share)
+fn any(shares: &Lanes) -> bool {
+    shares.iter().any(|share| *share > 0.0)
+}
+
+fn scaled(lanes: &Lanes, by: f32) -> Lanes {
+    each(|i| lanes[i] * by)
+}
+
+/// The larger ones.
+fn both(a: &Lanes, b: &Lanes) -> Lanes {
+    each(|i| a[i].max(b[i]))
+}
+
+/// Takes other colours where told.
+fn choose(colours: &mut Colours, others: &Colours, chosen: &[bool; LANES]) {
+    for (colours, others) in colours.iter_mut().zip(others) {
+        for i in 0..LANES {
+            colours[i] = if chosen[i] { others[i] } else { colours[i] };
+        }
+    }
 }
 
 /// Detail of a size vanishes when a pixel covers more than it.
@@ -224,7 +384,7 @@ fn covered(x: f32, low: f32, high: f32, grain: f32) -> f32 {
 /// Share of the stretch `length` around `x` that lies on dashes of length `on` every `period`.
 fn dashes(x: f32, period: f32, on: f32, length: f32) -> f32 {
     let painted_until = |x: f32| {
-        let turns = (x / period).floor();
+        let turns = floor(x / period);
         turns * on + (x - turns * period).min(on)
     };
     ((painted_until(x + length / 2.0) - painted_until(x - length / 2.0)) / length).clamp(0.0, 1.0)

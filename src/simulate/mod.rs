@@ -14,6 +14,7 @@ pub mod truth;
 
 mod board;
 mod ground;
+mod lanes;
 pub(crate) mod noise;
 mod picture;
 mod scenery;

@@ -1,5 +1,7 @@
 //! Repeatable chance: a small generator, and tiles of noise made with it.
 
+use super::lanes::{self, LANES, Lanes, each, floor};
+
 /// A generator (splitmix64): the same seed gives the same numbers on every machine.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -38,60 +40,90 @@ impl Random {
 /// A tile of smooth noise that repeats without a seam, from -1 to 1.
 #[derive(Debug)]
 pub struct NoiseTile {
-    values: Vec<i8>,
+    /// The four corners of each cell together: upper left, upper right, lower left, lower right.
+    cells: Box<[u32; SIDE * SIDE]>,
 }
 
 const SIDE: usize = 256;
 
-/// The largest whole number that is not above `x`: `f32::floor` is a call on processors without SSE 4.1.
-pub(super) fn floor(x: f32) -> i32 {
-    let cut = x as i32;
-    cut - i32::from((cut as f32) > x)
-}
-
 impl NoiseTile {
     /// Noise of one grain: neighbours differ freely.
     pub fn fine(random: &mut Random) -> Self {
-        let values = (0..SIDE * SIDE)
-            .map(|_| (random.between(-127.0, 127.0)) as i8)
-            .collect();
-        Self { values }
+        Self::new(&grains(random))
     }
 
     /// Noise of many grains added up, as clouds have.
     pub fn cloudy(random: &mut Random) -> Self {
-        let octaves: Vec<Self> = (0..5).map(|_| Self::fine(random)).collect();
+        let octaves: Vec<_> = (0..5).map(|_| grains(random)).collect();
         let value = |x: usize, y: usize| {
             let mut total = 0.0;
-            for (octave, noise) in (0..).zip(&octaves) {
+            for (octave, grains) in (0..).zip(&octaves) {
                 // 256 is a multiple of every period, so the sum repeats as well.
                 let period = SIDE >> (5 - octave);
                 let share = period as f32 / SIDE as f32;
-                total += noise.wrapped(x as f32 * share, y as f32 * share, 1 << (3 + octave))
-                    / (1 << octave) as f32;
+                let (x, y) = (x as f32 * share, y as f32 * share);
+                let (x0, y0) = (floor(x), floor(y));
+                let corners = corners(grains, x0 as usize, y0 as usize, 1 << (3 + octave));
+                total += mix(corners.map(f32::from), x - x0, y - y0) / (1 << octave) as f32;
             }
             (total * 80.0).clamp(-127.0, 127.0) as i8
         };
-        let values = (0..SIDE * SIDE)
+        let values: Vec<_> = (0..SIDE * SIDE)
             .map(|i| value(i % SIDE, i / SIDE))
             .collect();
-        Self { values }
+        Self::new(&values)
     }
 
-    /// The value at a point in grains, mixed from its four neighbours.
-    pub fn at(&self, x: f32, y: f32) -> f32 {
-        self.wrapped(x, y, SIDE)
+    fn new(values: &[i8]) -> Self {
+        let mut cells = Box::new([0; SIDE * SIDE]);
+        for (i, cell) in cells.iter_mut().enumerate() {
+            *cell = u32::from_le_bytes(corners(values, i % SIDE, i / SIDE, SIDE).map(|v| v as u8));
+        }
+        Self { cells }
     }
 
-    fn wrapped(&self, x: f32, y: f32, period: usize) -> f32 {
-        let (x0, y0) = (floor(x), floor(y));
-        let (fx, fy) = (x - x0 as f32, y - y0 as f32);
-        let mask = period - 1;
-        let (x0, y0) = (x0 as usize & mask, y0 as usize & mask);
-        let (x1, y1) = ((x0 + 1) & mask, (y0 + 1) & mask);
-        let value = |x: usize, y: usize| f32::from(self.values[y * SIDE + x]);
-        let upper = value(x0, y0) + (value(x1, y0) - value(x0, y0)) * fx;
-        let lower = value(x0, y1) + (value(x1, y1) - value(x0, y1)) * fx;
-        (upper + (lower - upper) * fy) / 127.0
+    /// The values at points in grains, each mixed from its four neighbours.
+    #[inline(always)]
+    pub fn at(&self, x: &Lanes, y: &Lanes) -> Lanes {
+        let (mut across, mut down) = ([0.0; LANES], [0.0; LANES]);
+        let mut index = [0; LANES];
+        for i in 0..LANES {
+            let (x0, y0) = (floor(x[i]), floor(y[i]));
+            (across[i], down[i]) = (x[i] - x0, y[i] - y0);
+            index[i] = lanes::index(repeated(x0)) + lanes::index(repeated(y0)) * SIDE as u32;
+        }
+        let cells = index.map(|index| self.cells[index as usize % (SIDE * SIDE)]);
+        let corner = |i: usize, n: u32| (cells[i] << (24 - 8 * n)) as i32 >> 24;
+        each(|i| {
+            let corners = [0, 1, 2, 3].map(|n| corner(i, n) as f32);
+            mix(corners, across[i], down[i])
+        })
     }
+}
+
+/// Where a cell lies within the tile.
+#[inline(always)]
+fn repeated(cell: f32) -> f32 {
+    const TILE: f32 = SIDE as f32;
+    cell - floor(cell / TILE) * TILE
+}
+
+fn grains(random: &mut Random) -> Vec<i8> {
+    (0..SIDE * SIDE)
+        .map(|_| random.between(-127.0, 127.0) as i8)
+        .collect()
+}
+
+/// The corners of a cell, in a tile of which the first `period` columns and rows repeat.
+fn corners(values: &[i8], x: usize, y: usize, period: usize) -> [i8; 4] {
+    let (x0, y0) = (x % period, y % period);
+    let (x1, y1) = ((x0 + 1) % period, (y0 + 1) % period);
+    [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| values[y * SIDE + x])
+}
+
+#[inline(always)]
+fn mix([a, b, c, d]: [f32; 4], across: f32, down: f32) -> f32 {
+    let upper = a + (b - a) * across;
+    let lower = c + (d - c) * across;
+    (upper + (lower - upper) * down) / 127.0
 }

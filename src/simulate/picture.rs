@@ -1,19 +1,19 @@
-//! The picture under way: packed RGB, and the step from it to the 4:2:0 frame of a camera.
+//! The picture under way: RGB in three planes, and the step from it to the 4:2:0 frame of a camera.
 
 use crate::frame::{ColourMatrix, ColourSpec, Frame, PixelFormat};
 
 /// Red, green, blue, 0 to 255.
 pub type Rgb = [f32; 3];
 
-/// A picture of packed 8-bit RGB.
+/// A picture of 8-bit RGB.
 #[derive(Debug)]
 pub struct Picture {
     /// Width.
     pub width_px: usize,
     /// Height.
     pub height_px: usize,
-    /// Rows of pixels.
-    pub pixels: Vec<[u8; 3]>,
+    /// Red, green and blue, in rows of pixels: loops over one colour become vector instructions.
+    pub planes: [Vec<u8>; 3],
 }
 
 impl Picture {
@@ -23,19 +23,20 @@ impl Picture {
         Self {
             width_px,
             height_px,
-            pixels: vec![[0; 3]; width_px * height_px],
+            planes: std::array::from_fn(|_| vec![0; width_px * height_px]),
         }
     }
 
     /// A row of pixels.
-    pub fn row_mut(&mut self, y: usize) -> &mut [[u8; 3]] {
-        &mut self.pixels[y * self.width_px..(y + 1) * self.width_px]
+    pub fn row_mut(&mut self, y: usize) -> [&mut [u8]; 3] {
+        let row = y * self.width_px..(y + 1) * self.width_px;
+        (self.planes.each_mut()).map(|plane| &mut plane[row.clone()])
     }
 
     /// Lays a premultiplied colour with the given cover (0 to 1) over a pixel.
     pub fn blend(&mut self, x: usize, y: usize, colour: Rgb, cover: f32) {
-        let pixel = &mut self.pixels[y * self.width_px + x];
-        for (under, over) in pixel.iter_mut().zip(colour) {
+        for (plane, over) in self.planes.iter_mut().zip(colour) {
+            let under = &mut plane[y * self.width_px + x];
             *under = (over + f32::from(*under) * (1.0 - cover) + 0.5) as u8;
         }
     }
@@ -48,22 +49,30 @@ impl Picture {
         let data = frame.reset(PixelFormat::I420, width as u32, height as u32);
         let (luma, chroma) = data.split_at_mut(width * height);
         let (u, v) = chroma.split_at_mut(width * height / 4);
-        for (out, pixel) in luma.iter_mut().zip(&self.pixels) {
-            *out = ((dot(y_of, pixel.map(i32::from)) + 16 * ONE + ONE / 2) >> SHIFT) as u8;
+        let [red, green, blue] = &self.planes;
+        for (((out, &r), &g), &b) in luma.iter_mut().zip(red).zip(green).zip(blue) {
+            *out = ((dot(y_of, [r, g, b].map(i32::from)) + 16 * ONE + ONE / 2) >> SHIFT) as u8;
         }
-        for cy in 0..height / 2 {
-            let (upper, lower) = self.pixels[2 * cy * width..][..2 * width].split_at(width);
-            for cx in 0..width / 2 {
-                let four = [
-                    upper[2 * cx],
-                    upper[2 * cx + 1],
-                    lower[2 * cx],
-                    lower[2 * cx + 1],
-                ];
-                let sum = std::array::from_fn(|c| four.iter().map(|p| i32::from(p[c])).sum());
-                let level = |of| (((dot(of, sum) >> 2) + 128 * ONE + ONE / 2) >> SHIFT) as u8;
-                u[cy * (width / 2) + cx] = level(u_of);
-                v[cy * (width / 2) + cx] = level(v_of);
+        let mut sums = [(); 3].map(|()| vec![0; width / 2]);
+        let half_rows = u
+            .chunks_exact_mut(width / 2)
+            .zip(v.chunks_exact_mut(width / 2));
+        for (cy, (u, v)) in half_rows.enumerate() {
+            for (sums, plane) in sums.iter_mut().zip(&self.planes) {
+                let (upper, lower) = plane[2 * cy * width..][..2 * width].split_at(width);
+                let fours = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+                for (sum, (upper, lower)) in sums.iter_mut().zip(fours) {
+                    *sum = [upper[0], upper[1], lower[0], lower[1]]
+                        .map(i32::from)
+                        .iter()
+                        .sum();
+                }
+            }
+            let [red, green, blue] = &sums;
+            let sums = red.iter().zip(green).zip(blue);
+            for ((u, v), ((&r, &g), &b)) in u.iter_mut().zip(v).zip(sums) {
+                let level = |of| (((dot(of, [r, g, b]) >> 2) + 128 * ONE + ONE / 2) >> SHIFT) as u8;
+                (*u, *v) = (level(u_of), level(v_of));
             }
         }
     }
@@ -110,7 +119,9 @@ mod tests {
             ([0, 0, 255], [41, 240, 110]),
         ] {
             let mut picture = Picture::new(64, 64);
-            picture.pixels.fill(rgb);
+            for (plane, level) in picture.planes.iter_mut().zip(rgb) {
+                plane.fill(level);
+            }
             let mut frame = Frame::default();
             picture.write_to(&mut frame);
             let found = frame.planes().map(|plane| plane[0]);

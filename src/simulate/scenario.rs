@@ -8,6 +8,9 @@ use serde::Deserialize;
 use crate::draw::sign::{NationalStyle, true_size_m};
 use crate::units::{RoadType, SpeedUnit};
 
+/// Widest picture.
+pub const WIDEST_PX: usize = 3840;
+
 /// A scenario file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -281,10 +284,10 @@ impl Scenario {
 
     fn check(&self) -> anyhow::Result<()> {
         let c = &self.camera;
-        let even = |v: u32| v.is_multiple_of(2) && (64..=3840).contains(&v);
+        let even = |v: u32| v.is_multiple_of(2) && (64..=WIDEST_PX as u32).contains(&v);
         ensure!(
             even(c.width_px) && even(c.height_px),
-            "camera: {} x {} pixels; both must be even and from 64 to 3840",
+            "camera: {} x {} pixels; both must be even and from 64 to {WIDEST_PX}",
             c.width_px,
             c.height_px
         );

@@ -2,7 +2,7 @@
 
 use super::noise::Random;
 use super::picture::{Picture, Rgb};
-use super::scenario::Weather;
+use super::scenario::{WIDEST_PX, Weather};
 
 /// Dusk takes red away first.
 const DUSK_TINT: [f32; 3] = [0.9, 0.96, 1.1];
@@ -17,6 +17,9 @@ const STREAKS: f32 = 900.0;
 /// left it stays below one: a camera exposes so that signs are not washed out.
 const HEADLIGHT: f32 = 0.75;
 const HEADLIGHT_REACH_M: f32 = 90.0;
+
+/// The sensor's noise repeats after so many grains; a row takes up to three a pixel.
+const GRAINS: usize = 1 << 16;
 
 /// Applies them; repeatable, frame by frame.
 pub struct Air {
@@ -47,9 +50,11 @@ impl Lit {
 impl Air {
     /// For a scenario's weather and sensor.
     pub fn new(weather: &Weather, noise: f32, random: &mut Random) -> Self {
-        let grain = (0..1 << 16)
+        let mut grain: Vec<i8> = (0..GRAINS)
             .map(|_| (random.normal() * noise).clamp(-127.0, 127.0).round() as i8)
             .collect();
+        // Begun anew, so that a row may start at any grain.
+        grain.extend_from_within(..3 * WIDEST_PX);
         let dusk = (1.0 - weather.light).clamp(0.0, 1.0);
         let tint = DUSK_TINT.map(|channel| 1.0 + (channel - 1.0) * dusk);
         let veil = VEIL * weather.rain;
@@ -87,9 +92,15 @@ impl Air {
 
     /// Lights what is painted in daylight, in place.
     pub fn light(&self, picture: &mut Picture) {
-        for pixel in &mut picture.pixels {
-            for (value, levels) in pixel.iter_mut().zip(&self.levels) {
-                *value = levels[usize::from(*value)];
+        for (plane, levels) in picture.planes.iter_mut().zip(&self.levels) {
+            // Daylight changes nothing.
+            if (0..=255)
+                .zip(levels)
+                .any(|(level, lit): (u8, _)| level != *lit)
+            {
+                for value in plane {
+                    *value = levels[usize::from(*value)];
+                }
             }
         }
     }
@@ -127,16 +138,21 @@ impl Air {
     }
 
     fn sensor(&self, picture: &mut Picture, random: &mut Random) {
-        let mask = self.grain.len() - 1;
+        let (mask, width) = (GRAINS - 1, picture.width_px);
+        let mut apart = vec![0; width];
         for y in 0..picture.height_px {
             let start = random.bits() as usize;
-            let (shared_from, own_from) = (start & mask, (start >> 20) & mask);
-            for (x, pixel) in picture.row_mut(y).iter_mut().enumerate() {
-                // Mostly in brightness; a little apart in each colour.
-                let shared = i16::from(self.grain[(shared_from + x) & mask]);
-                let own = i16::from(self.grain[(own_from + 3 * x) & mask]) / 3;
-                for (value, part) in pixel.iter_mut().zip([own, 0, -own]) {
-                    *value = (i16::from(*value) + shared + part).clamp(0, 255) as u8;
+            let shared = &self.grain[start & mask..][..width];
+            let own = self.grain[(start >> 20) & mask..].iter().step_by(3);
+            apart
+                .iter_mut()
+                .zip(own)
+                .for_each(|(apart, own)| *apart = own / 3);
+            // Mostly in brightness; a little apart in each colour.
+            for (row, sign) in picture.row_mut(y).into_iter().zip([1, 0, -1]) {
+                for ((value, &shared), &apart) in row.iter_mut().zip(shared).zip(&apart) {
+                    let noisy = i16::from(*value) + i16::from(shared) + sign * i16::from(apart);
+                    *value = noisy.clamp(0, 255) as u8;
                 }
             }
         }
