@@ -139,18 +139,16 @@ impl Placed {
                 moved: solver.moved(moment * view.blur_m),
             })
             .collect();
-        let mut hits = Vec::with_capacity(points.len());
+        let mut hits = vec![[[0.0; LANES]; 2]; points.len()];
         let mut spots = Vec::with_capacity(points.len());
         for y in y {
             let row = camera.row(y);
             for from in x.clone().step_by(LANES) {
                 let [right, down] = row.map(|rays| lanes::load(&rays[from..x.end]));
                 let mut extent = Extent::new();
-                hits.clear();
-                for point in &points {
-                    let at = solver.hits(point, &right, &down, &blur);
-                    extent.add(&at);
-                    hits.push(at);
+                for (at, point) in hits.iter_mut().zip(&points) {
+                    *at = solver.hits(point, &right, &down, &blur);
+                    extent.add(at);
                 }
                 // Most of a tree's picture is what lies around the tree.
                 if !level.any_drawn(&extent) {

@@ -124,7 +124,7 @@ impl Ground {
             ahead_m[i] = scene.height_m / down[i];
             let bin = ahead_m[i] / BIN_M;
             let whole = floor(bin.max(0.0).min(last));
-            index[i] = lanes::index(whole);
+            index[i] = lanes::bits::<16>(whole);
             share[i] = bin - whole;
         }
         let ends = index.map(|i| (self.bins[i as usize], self.bins[i as usize + 1]));
@@ -169,12 +169,12 @@ impl Ground {
         } = place;
         let shown = each(|i| fade(grain[i], 0.05).min(fade(length[i], 0.5)));
         let speck = if any(&shown) {
-            let speck = (self.fine).at(&scaled(lateral, 34.0), &scaled(along, 6.0));
+            let speck = (self.fine).at(lateral, 34.0, along, 6.0);
             each(|i| speck[i] * fade(length[i], 0.5) * fade(grain[i], 0.05) * 13.0)
         } else {
             [0.0; LANES]
         };
-        let patch = (self.coarse).at(&scaled(lateral, 6.0), &scaled(along, 0.8));
+        let patch = (self.coarse).at(lateral, 6.0, along, 0.8);
         let light = each(|i| {
             // Wheels polish two tracks a lane.
             let wheel = ((lateral[i].abs() - 1.65).abs() - 0.75).abs();
@@ -183,11 +183,12 @@ impl Ground {
         let mut colours = ASPHALT.map(|c| each(|i| c + speck[i] + patch[i] * 5.0 + light[i]));
         let line = |middle: f32| {
             let (left, right) = (middle - LINE_M / 2.0, middle + LINE_M / 2.0);
-            each(|i| covered(lateral[i], left, right, grain[i]))
+            all_covered(lateral, left, right, grain)
         };
         let dashed = |line: Lanes, dash: Option<Dash>| match dash {
-            Some(Dash { period_m, on_m }) if any(&line) => {
-                each(|i| line[i] * dashes(along[i], period_m, on_m, length[i]))
+            Some(dash) if any(&line) => {
+                let dashes = all_dashes(along, dash, length);
+                each(|i| line[i] * dashes[i])
             }
             _ => line,
         };
@@ -199,12 +200,13 @@ impl Ground {
             Middle::DoubleYellow => yellow = both(&line(0.14), &line(-0.14)),
         }
         if any(&white) || any(&yellow) {
-            let worn = (self.coarse).at(&scaled(along, 9.0), &scaled(lateral, 9.0));
+            let worn = (self.coarse).at(along, 9.0, lateral, 9.0);
             let paint = each(|i| 1.0 - 0.12 * (worn[i] + 1.0));
             blend(&mut colours, PAINT, &each(|i| white[i] * paint[i]));
             blend(&mut colours, YELLOW_PAINT, &each(|i| yellow[i] * paint[i]));
         }
-        let off_road = each(|i| 1.0 - covered(lateral[i], -PAVED_M, PAVED_M, grain[i]));
+        let on_road = all_covered(lateral, -PAVED_M, PAVED_M, grain);
+        let off_road = each(|i| 1.0 - on_road[i]);
         blend(&mut colours, VERGE, &off_road);
         colours
     }
@@ -217,10 +219,8 @@ impl Ground {
             length,
         } = place;
         let out = each(|i| lateral[i].abs());
-        let plot = self.coarse.at(
-            &each(|i| along[i] * 0.11 + lateral[i].signum() * 40.0),
-            &scaled(&out, 0.06),
-        );
+        let side = each(|i| along[i] * 0.11 + lateral[i].signum() * 40.0);
+        let plot = self.coarse.at(&side, 1.0, &out, 0.06);
         let crop = each(|i| (plot[i] * 6.0 - 0.6).clamp(0.0, 1.0));
         let verge = each(|i| 1.0 - ((out[i] - 7.5) / 1.5).clamp(0.0, 1.0));
         let mut colours = plain(FIELD);
@@ -229,15 +229,15 @@ impl Ground {
         // Grain is finer across than along, as grass seen at a low angle and in motion is.
         let mut tuft = each(|i| fade(length[i], 2.5));
         if any(&tuft) {
-            let noise = (self.coarse).at(&scaled(lateral, 9.0), &scaled(along, 4.0));
+            let noise = (self.coarse).at(lateral, 9.0, along, 4.0);
             tuft = each(|i| noise[i] * tuft[i]);
         }
         let mut blade = each(|i| fade(length[i], 0.9).min(fade(grain[i], 0.1)));
         if any(&blade) {
-            let noise = (self.fine).at(&scaled(lateral, 14.0), &scaled(along, 3.0));
+            let noise = (self.fine).at(lateral, 14.0, along, 3.0);
             blade = each(|i| noise[i] * fade(length[i], 0.9) * fade(grain[i], 0.1));
         }
-        let broad = (self.coarse).at(&scaled(along, 0.6), &scaled(lateral, 0.6));
+        let broad = (self.coarse).at(along, 0.6, lateral, 0.6);
         let shade = each(|i| 1.0 + 0.30 * tuft[i] + 0.16 * blade[i] + 0.10 * broad[i]);
         colours.map(|c| each(|i| (c[i] * shade[i]).clamp(0.0, 255.0)))
     }
@@ -254,8 +254,8 @@ impl Ground {
         let (sin, cos) = scene.heading.sin_cos();
         let east = each(|i| (right[i] * cos + sin) * far[i]);
         let north = each(|i| (cos - right[i] * sin) * far[i]);
-        let large = (self.coarse).at(&scaled(&east, 9.0), &scaled(&north, 9.0));
-        let small = (self.coarse).at(&scaled(&east, 31.0), &scaled(&north, 31.0));
+        let large = (self.coarse).at(&east, 9.0, &north, 9.0);
+        let small = (self.coarse).at(&east, 31.0, &north, 31.0);
         let cloud = each(|i| {
             let puff = large[i] + 0.4 * small[i];
             (puff * 1.9).clamp(0.0, 1.0) * (up[i] * 9.0).clamp(0.0, 1.0) * 0.8
@@ -351,16 +351,13 @@ fn any(shares: &Lanes) -> bool {
     shares.iter().any(|share| *share > 0.0)
 }
 
-fn scaled(lanes: &Lanes, by: f32) -> Lanes {
-    each(|i| lanes[i] * by)
-}
-
 /// The larger ones.
 fn both(a: &Lanes, b: &Lanes) -> Lanes {
     each(|i| a[i].max(b[i]))
 }
 
 /// Takes other colours where told.
+#[inline(never)]
 fn choose(colours: &mut Colours, others: &Colours, chosen: &[bool; LANES]) {
     for (colours, others) in colours.iter_mut().zip(others) {
         for i in 0..LANES {
@@ -372,6 +369,16 @@ fn choose(colours: &mut Colours, others: &Colours, chosen: &[bool; LANES]) {
 /// Detail of a size vanishes when a pixel covers more than it.
 fn fade(covered_m: f32, size_m: f32) -> f32 {
     (1.3 - covered_m / size_m).clamp(0.0, 1.0)
+}
+
+#[inline(never)]
+fn all_covered(x: &Lanes, low: f32, high: f32, grain: &Lanes) -> Lanes {
+    each(|i| covered(x[i], low, high, grain[i]))
+}
+
+#[inline(never)]
+fn all_dashes(x: &Lanes, dash: Dash, length: &Lanes) -> Lanes {
+    each(|i| dashes(x[i], dash.period_m, dash.on_m, length[i]))
 }
 
 /// Share of a pixel of width `grain` at `x` that lies between `low` and `high`.

@@ -20,27 +20,30 @@ pub fn load(row: &[f32]) -> Lanes {
 pub fn store(levels: &Lanes, row: &mut [u8]) {
     let mut rounded = [0; LANES];
     for i in 0..LANES {
-        rounded[i] = index(floor(levels[i] + 0.5)) as u8;
+        rounded[i] = bits::<8>(floor(levels[i] + 0.5)) as u8;
     }
     let count = LANES.min(row.len());
     row[..count].copy_from_slice(&rounded[..count]);
 }
 
-/// From here on every `f32` is a whole number; just above it, the last bits of one are the number.
-const WHOLE: f32 = (1 << 23) as f32;
+/// Numbers nearer to zero than this can be cut to whole ones here.
+pub const NEAR: f32 = (1 << 22) as f32;
+/// Around it `f32` holds whole numbers only, and its last bits are those of the number.
+const WHOLE: f32 = 3.0 * NEAR;
 
-/// `f32::floor`, which is a call on processors without SSE 4.1 and keeps a loop from becoming vectors.
+/// `f32::floor` of a number that is near: that is a call on processors without SSE 4.1, and a cast is done lane
+/// by lane.
 #[inline(always)]
 pub fn floor(x: f32) -> f32 {
-    let near = (x.abs() + WHOLE - WHOLE).copysign(x);
-    let below = if near > x { near - 1.0 } else { near };
-    if x.abs() < WHOLE { below } else { x }
+    let nearest = x + WHOLE - WHOLE;
+    nearest - if nearest > x { 1.0 } else { 0.0 }
 }
 
-/// A whole number from 0 to 2^23 as such; a cast takes care of all others, one by one.
+/// The last bits of a whole number that is near.
 #[inline(always)]
-pub fn index(whole: f32) -> u32 {
-    (whole + WHOLE).to_bits() & (WHOLE as u32 - 1)
+pub fn bits<const COUNT: u32>(whole: f32) -> u32 {
+    const { assert!(COUNT <= 22) };
+    (whole + WHOLE).to_bits() & ((1 << COUNT) - 1)
 }
 
 /// The same of every lane.
@@ -62,7 +65,7 @@ pub fn plain(colour: Rgb) -> Colours {
 }
 
 /// Lays a colour over others, each with its share.
-#[inline(always)]
+#[inline(never)]
 pub fn blend(under: &mut Colours, over: Rgb, share: &Lanes) {
     for (under, over) in under.iter_mut().zip(over) {
         for (under, share) in under.iter_mut().zip(share) {

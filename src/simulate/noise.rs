@@ -1,6 +1,6 @@
 //! Repeatable chance: a small generator, and tiles of noise made with it.
 
-use super::lanes::{self, LANES, Lanes, each, floor};
+use super::lanes::{LANES, Lanes, NEAR, bits, each, floor};
 
 /// A generator (splitmix64): the same seed gives the same numbers on every machine.
 #[derive(Debug, Clone)]
@@ -44,6 +44,7 @@ pub struct NoiseTile {
     cells: Box<[u32; SIDE * SIDE]>,
 }
 
+/// As many as eight bits count.
 const SIDE: usize = 256;
 
 impl NoiseTile {
@@ -82,15 +83,21 @@ impl NoiseTile {
         Self { cells }
     }
 
-    /// The values at points in grains, each mixed from its four neighbours.
-    #[inline(always)]
-    pub fn at(&self, x: &Lanes, y: &Lanes) -> Lanes {
+    /// The values at points, each mixed from its four neighbours; `times_x` and `times_y` grains are a unit.
+    // Not inlined: it is large, and asked for in many places.
+    #[inline(never)]
+    pub fn at(&self, x: &Lanes, times_x: f32, y: &Lanes, times_y: f32) -> Lanes {
+        let (mut x, mut y) = (each(|i| x[i] * times_x), each(|i| y[i] * times_y));
+        let far = |at: &Lanes| at.iter().any(|at| at.abs() >= NEAR);
+        if far(&x) || far(&y) {
+            (x, y) = (x.map(repeated), y.map(repeated));
+        }
         let (mut across, mut down) = ([0.0; LANES], [0.0; LANES]);
         let mut index = [0; LANES];
         for i in 0..LANES {
             let (x0, y0) = (floor(x[i]), floor(y[i]));
             (across[i], down[i]) = (x[i] - x0, y[i] - y0);
-            index[i] = lanes::index(repeated(x0)) + lanes::index(repeated(y0)) * SIDE as u32;
+            index[i] = bits::<8>(x0) + bits::<8>(y0) * SIDE as u32;
         }
         let cells = index.map(|index| self.cells[index as usize % (SIDE * SIDE)]);
         let corner = |i: usize, n: u32| (cells[i] << (24 - 8 * n)) as i32 >> 24;
@@ -101,11 +108,14 @@ impl NoiseTile {
     }
 }
 
-/// Where a cell lies within the tile.
-#[inline(always)]
-fn repeated(cell: f32) -> f32 {
-    const TILE: f32 = SIDE as f32;
-    cell - floor(cell / TILE) * TILE
+/// The same place in the first tile.
+#[cold]
+fn repeated(at: f32) -> f32 {
+    if at.abs() < NEAR {
+        at
+    } else {
+        at - (at / SIDE as f32).floor() * SIDE as f32
+    }
 }
 
 fn grains(random: &mut Random) -> Vec<i8> {

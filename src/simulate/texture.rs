@@ -2,7 +2,7 @@
 
 use tiny_skia::Pixmap;
 
-use super::lanes::{LANES, Lanes, floor, index};
+use super::lanes::{LANES, Lanes, bits, floor};
 
 /// A drawing and its halvings, premultiplied.
 #[derive(Debug)]
@@ -118,12 +118,17 @@ impl Level {
     /// Whether anything may be drawn there.
     pub fn any_drawn(&self, extent: &Extent) -> bool {
         let blocks = |n: usize, size: usize| {
-            let low = extent.low[n].into_iter().fold(f32::MAX, f32::min);
-            let high = extent.high[n].into_iter().fold(f32::MIN, f32::max);
+            let (low, high) = (extent.low[n], extent.high[n]);
+            let low = low
+                .into_iter()
+                .fold(f32::MAX, |a, b| if b < a { b } else { a });
+            let high = high
+                .into_iter()
+                .fold(f32::MIN, |a, b| if b > a { b } else { a });
             // What has rays beside the drawing has its outermost cells as well.
             let block = |share: f32| {
                 let cell = floor(share.clamp(0.0, 1.0) * size as f32 - 0.5) + 1.0;
-                index(cell) as usize / BLOCK
+                bits::<16>(cell) as usize / BLOCK
             };
             (low < 1.0 && high >= 0.0).then(|| block(low)..block(high) + 1)
         };
@@ -150,8 +155,12 @@ impl Level {
             let (x, y) = (u[i] * width - 0.5, v[i] * height - 0.5);
             let (x0, y0) = (floor(x), floor(y));
             (spots.across[i], spots.down[i]) = (x - x0, y - y0);
-            spots.column[i] = if within { index(x0 + 1.0) as i32 } else { -1 };
-            spots.row[i] = index(y0 + 1.0) as i32;
+            spots.column[i] = if within {
+                bits::<16>(x0 + 1.0) as i32
+            } else {
+                -1
+            };
+            spots.row[i] = bits::<16>(y0 + 1.0) as i32;
         }
         spots
     }
