@@ -1,4 +1,4 @@
-//! What needs no object: sky, hills, fields and the road with its markings.
+//! What needs no object: the road with its markings, fields, and the sky above.
 
 use super::board::Viewpoint;
 use super::camera::Camera;
@@ -6,6 +6,7 @@ use super::lanes::{self, Colours, LANES, Lanes, blend, each, floor, plain};
 use super::noise::{NoiseTile, Random};
 use super::picture::{Picture, Rgb};
 use super::route::Route;
+use super::sky::{HAZE, sky};
 use crate::draw::sign::NationalStyle;
 
 /// The road is known this far ahead; beyond lies haze.
@@ -22,11 +23,6 @@ const YELLOW_PAINT: Rgb = [222.0, 176.0, 52.0];
 const VERGE: Rgb = [112.0, 122.0, 66.0];
 const FIELD: Rgb = [104.0, 130.0, 62.0];
 const CROP: Rgb = [168.0, 158.0, 84.0];
-const HAZE: Rgb = [196.0, 208.0, 214.0];
-const ZENITH: Rgb = [86.0, 138.0, 202.0];
-const CLOUD: Rgb = [238.0, 240.0, 242.0];
-const NEAR_WOOD: Rgb = [70.0, 94.0, 66.0];
-const FAR_HILL: Rgb = [124.0, 146.0, 158.0];
 
 /// Paints the background of a picture.
 pub struct Ground {
@@ -74,7 +70,7 @@ impl Ground {
                 let land = down.map(|down| down > horizon);
                 let mut colours = [[0.0; LANES]; 3];
                 if land.contains(&false) {
-                    colours = self.sky(&right, &down, &scene);
+                    colours = sky(&self.coarse, &right, &down, scene.heading, scene.focal_px);
                 }
                 if land.contains(&true) {
                     let painted = self.land(&right, &down, &scene);
@@ -241,52 +237,6 @@ impl Ground {
         let shade = each(|i| 1.0 + 0.30 * tuft[i] + 0.16 * blade[i] + 0.10 * broad[i]);
         colours.map(|c| each(|i| (c[i] * shade[i]).clamp(0.0, 255.0)))
     }
-
-    fn sky(&self, right: &Lanes, down: &Lanes, scene: &Scene) -> Colours {
-        let up = each(|i| -down[i]);
-        let mut colours = plain(HAZE);
-        blend(
-            &mut colours,
-            ZENITH,
-            &each(|i| (up[i] * 2.6).clamp(0.0, 1.0)),
-        );
-        let far = each(|i| 1.0 / (up[i].max(0.0) + 0.06));
-        let (sin, cos) = scene.heading.sin_cos();
-        let east = each(|i| (right[i] * cos + sin) * far[i]);
-        let north = each(|i| (cos - right[i] * sin) * far[i]);
-        let large = (self.coarse).at(&east, 9.0, &north, 9.0);
-        let small = (self.coarse).at(&east, 31.0, &north, 31.0);
-        let cloud = each(|i| {
-            let puff = large[i] + 0.4 * small[i];
-            (puff * 1.9).clamp(0.0, 1.0) * (up[i] * 9.0).clamp(0.0, 1.0) * 0.8
-        });
-        blend(&mut colours, CLOUD, &cloud);
-        if up.iter().any(|up| *up <= HIGHEST_RIDGE) {
-            self.hills(&mut colours, right, &up, scene);
-        }
-        colours
-    }
-
-    fn hills(&self, colours: &mut Colours, right: &Lanes, up: &Lanes, scene: &Scene) {
-        let below = |height: f32, up: f32| ((height - up) * scene.focal_px + 0.5).clamp(0.0, 1.0);
-        let (mut hills, mut woods) = ([0.0; LANES], [0.0; LANES]);
-        for i in 0..LANES {
-            if up[i] > HIGHEST_RIDGE {
-                continue;
-            }
-            let bearing = scene.heading + right[i].atan();
-            let wave = |k: f32, phase: f32| (bearing * k + phase).sin();
-            let ridge = 0.016 + 0.007 * wave(5.0, 0.4) + 0.004 * wave(13.0, 1.9);
-            hills[i] = below(ridge, up[i]);
-            if below(HIGHEST_WOOD, up[i]) > 0.0 {
-                let wood = 0.007 + 0.0025 * wave(17.0, 2.2) + 0.0012 * wave(71.0, 0.9);
-                let tops = 0.0008 * wave(233.0, 0.1);
-                woods[i] = below(wood + tops, up[i]);
-            }
-        }
-        blend(colours, FAR_HILL, &hills);
-        blend(colours, NEAR_WOOD, &woods);
-    }
 }
 
 /// What is the same all over a picture.
@@ -338,11 +288,6 @@ impl Markings {
         Self { edge, middle }
     }
 }
-
-/// No hill reaches higher, as a share of its distance.
-const HIGHEST_RIDGE: f32 = 0.03;
-/// And no wood, which is 0.0115 high where its waves meet.
-const HIGHEST_WOOD: f32 = 0.012;
 
 /// Land too far to be told apart has the colour of the woods in haze.
 const NEAR_WOOD_AT_HORIZON: Rgb = [118.0, 136.0, 112.0];
