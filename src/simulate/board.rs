@@ -241,7 +241,7 @@ impl Solver {
             let down = downs[i] + point.down + moment * (blur.pitch + rights[i] * blur.roll);
             let depth = point.moved.facing / (self.normal[0] * right + self.normal[2]);
             let (x, z) = (right * depth - corner_right, depth - point.moved.ahead);
-            let hit = (depth >= 0.2) & (depth < f32::INFINITY);
+            let hit = (0.2..f32::INFINITY).contains(&depth);
             u[i] = (x * across[0] + z * across[2]) * self.across_share;
             u[i] = if hit { u[i] } else { -1.0 };
             v[i] = (down * depth - corner_down) * self.down_share;
