@@ -4,7 +4,6 @@ import sys
 # Without a limit of its own a worker that waits for ever would stop the tests.
 LIMIT_S = 240
 TRAINS = """
-import sys
 from dataclasses import replace
 import numpy as np
 from tsedge_training import augment, catalogue, recipes, train

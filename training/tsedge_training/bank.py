@@ -88,13 +88,18 @@ def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int
         return Bank(**columns)
 
 
-def with_rendered(bank: Bank, folder: Path, keys: set[str]) -> Bank:
-    """The bank and the program's own drawings, all of them to train on."""
+def with_more(bank: Bank, rows) -> Bank:
+    """The bank and further rows, each with the bank's columns in their order."""
     builder = _Builder()
-    for image, key, region in rendered.read(folder, keys):
-        builder.add(image, key, region, RENDERED, False)
+    for row in rows:
+        builder.add(*row)
     more = vars(builder.bank())
     return Bank(**{name: np.concatenate([part, more[name]]) for name, part in vars(bank).items()})
+
+
+def with_rendered(bank: Bank, folder: Path, keys: set[str]) -> Bank:
+    """The bank and the program's own drawings, all of them to train on."""
+    return with_more(bank, ((*row, RENDERED, False) for row in rendered.read(folder, keys)))
 
 
 def without(bank: Bank, regions: list[str]) -> Bank:

@@ -73,17 +73,12 @@ def added_to(pictures: bank.Bank, crops: list[Crop], region: str, margin: float,
     unknown = sorted({c.key for c in crops} - known)
     if unknown:
         raise ValueError(f"{crops[0].file.parent.parent}: no class is called {unknown}")
-    more = {name: [] for name in vars(pictures)}
-    for crop in crops:
-        empty = crop.key == bank.BACKGROUND
-        row = {
-            "images": _picture(crop.file, margin), "keys": crop.key,
-            "region": -1 if empty else data.REGIONS.index(region),
-            "source": bank.EMPTY if empty else bank.PHOTO, "held_out": False, "caption": "",
-        }  # fmt: skip
-        for name, value in row.items():
-            more[name].append(value)
-    return bank.Bank(**{n: np.concatenate([v, more[n]]) for n, v in vars(pictures).items()})
+    photo, nothing = (data.REGIONS.index(region), bank.PHOTO), (-1, bank.EMPTY)
+    rows = (
+        (_picture(c.file, margin), c.key, *(nothing if c.key == bank.BACKGROUND else photo), False)
+        for c in crops
+    )
+    return bank.with_more(pictures, rows)
 
 
 def _picture(file: Path, margin: float) -> np.ndarray:
@@ -135,10 +130,10 @@ def page(found: list[Adapted], region: str, crops: list[Crop], cards: list[Path]
     rows = ""
     for one in found:
         link = f'<a href="{one.report.parent.name}/{one.report.name}">adapted</a>'
-        for pack, side in (("as it was", 0), (one.refused or link, 1)):
-            shown = pack if pack == link else html.escape(pack)
+        after = html.escape(one.refused) if one.refused else link
+        for pack, side in (("as it was", 0), (after, 1)):
             cells = "".join(f"<td>{pair[side]}</td>" for pair in one.figures)
-            rows += f"<tr><td>{one.encoder}</td><td>{shown}</td>{cells}</tr>\n"
+            rows += f"<tr><td>{one.encoder}</td><td>{pack}</td>{cells}</tr>\n"
     text = (
         f"<!doctype html><meta charset=utf-8><title>{region}</title><style>{STYLE}</style>\n"
         f"<h1>{region}: before and after</h1>\n"
