@@ -41,9 +41,9 @@ three-countries: build ## Compare own packs, a wrong pack and WORLD on a drive t
 	$(PYTHON) scripts/compare_packs.py $(TSEDGE) scenarios/de_fr_ch.toml US docs/three-countries.md
 
 .PHONY: conditions
-conditions: build ## Drive past every German sign by day, at dusk, in rain and shaken: RATE_HZ="30 10" MINUTES=5 WORK=dir
+conditions: build ## Drive past every German sign by day, at dusk, in rain and shaken: RATE_HZ="30 10" MINUTES=5 ROUTE="5 6" WORK=dir
 	$(PYTHON) scripts/conditions.py $(TSEDGE) --out docs/evaluation/conditions.md --rate-hz $(or $(RATE_HZ),30) \
-		--minutes $(or $(MINUTES),5) $(if $(WORK),--work $(WORK))
+		--minutes $(or $(MINUTES),5) $(if $(ROUTE),--route $(ROUTE)) $(if $(WORK),--work $(WORK))
 
 .PHONY: test
 test: setup ## Run the tests; needs nothing but this checkout

@@ -129,7 +129,8 @@ def together(drives: Sequence[Judged]) -> Judged:
         followed.add(drive.followed)
     names = ("right", "wrong", "missed", "repeated")
     counts = [sum(getattr(drive, name) for drive in drives) for name in names]
-    return Judged(followed, *counts, [], drives[0].made_by)
+    mistakes = [mistake for drive in drives for mistake in drive.mistakes]
+    return Judged(followed, *counts, mistakes, drives[0].made_by)
 
 
 def median(moments: list[Moment]) -> str:
@@ -213,6 +214,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep scenarios and drives here")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
     parser.add_argument("--minutes", type=float, default=5.0, help="of each drive")
+    parser.add_argument(
+        "--route", type=int, nargs="+", default=[5], metavar="SEED", help="of its signs"
+    )
     parser.add_argument("--rate-hz", type=int, nargs="+", default=[30], metavar="HZ")
     parser.add_argument("--only", nargs="+", choices=[c.name for c in CONDITIONS], metavar="NAME")
     parser.add_argument("--render-only", action="store_true", help="needs --work; judge later")
@@ -225,22 +229,24 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     chosen = [c for c in CONDITIONS if not args.only or c.name in args.only]
-    judged: dict[tuple[int, str], Judged] = {}
+    drives: dict[tuple[int, str], list[Judged]] = {}
     with tempfile.TemporaryDirectory() as spare:
-        for rate_hz, condition in product(args.rate_hz, chosen):
-            name = f"{condition.name}, {rate_hz} frames/s"
-            folder = (args.work or Path(spare)) / f"{rate_hz}hz-{condition.name.replace(', ', '-')}"
+        for route, rate_hz, condition in product(args.route, args.rate_hz, chosen):
+            name = f"{condition.name}, {rate_hz} frames/s, route {route}"
+            kept = f"{route}-{rate_hz}hz-{condition.name.replace(', ', '-')}"
+            folder = (args.work or Path(spare)) / kept
             folder.mkdir(parents=True, exist_ok=True)
             start_s = cpu_s()
-            render(args.tsedge, folder, scenario(condition, args.minutes, rate_hz))
+            render(args.tsedge, folder, scenario(condition, args.minutes, rate_hz, route=route))
             rendered_s = cpu_s()
             print(f"{name}: rendered in {rendered_s - start_s:.0f} s of a core", file=sys.stderr)
             if args.render_only:
                 continue
-            judged[rate_hz, condition.name] = judge(args.tsedge, folder, args.models)
+            drive = judge(args.tsedge, folder, args.models)
+            drives.setdefault((rate_hz, condition.name), []).append(drive)
             print(f"{name}: judged in {cpu_s() - rendered_s:.0f} s of a core", file=sys.stderr)
-    if judged:
-        text = page(judged)
+    if drives:
+        text = page({of: together(routes) for of, routes in drives.items()})
         print(text)
         if args.out:
             write(args.out, driven() + text)

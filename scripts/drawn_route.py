@@ -156,10 +156,12 @@ def scenario(
     style: str = "DE",
     past: list[tuple[str, ...]] | None = None,
     every_s: float = EVERY_S,
+    route: int = 5,
 ) -> str:
-    """The scenario file: the road and its signs are the same in every condition."""
+    """The scenario file: the road and its signs are the same in every condition. Routes differ in order and place of the signs,
+    and in all that stands beside the road."""
     road = pieces(minutes * 60)
-    rng = random.Random(5)
+    rng = random.Random(route)
     signs, left, time_s = "", [], FIRST_S
     while time_s < minutes * 60 - LAST_S:
         if not left:
@@ -172,7 +174,7 @@ def scenario(
         for piece in road
     )
     return f"""# Made by scripts/conditions.py: {condition.name}.
-seed = 5
+seed = {route}
 start = 2026-05-04T09:30:00Z
 
 [camera]

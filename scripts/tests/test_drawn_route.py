@@ -37,6 +37,14 @@ class Route(unittest.TestCase):
             length_m = sum(piece.length_m for piece in road)
             self.assertAlmostEqual(way_at(road, takes_s), length_m, delta=1e-6)
 
+    def test_routes_pass_the_same_signs_in_another_order(self):
+        five, six = (
+            re.findall(r'class = "(\w+)"', scenario(CONDITIONS[0], 5.7, 10, route=route))
+            for route in (5, 6)
+        )
+        self.assertNotEqual(five, six)
+        self.assertGreater(len(set(five) & set(six)), 0.8 * len(set(five)))
+
     def test_only_shaken_conditions_shake(self):
         for condition in CONDITIONS:
             text = scenario(condition, 1.0, 10)
