@@ -11,9 +11,9 @@ The pack to start from is built from text alone; WORLD is judged beside it. Prin
 
 import argparse
 import csv
+import json
 import os
 import random
-import re
 import resource
 import subprocess
 import sys
@@ -68,20 +68,25 @@ def classes_of(tsedge: str, pack: Path) -> set[str]:
 
 
 def adapt(tsedge: str, crops: Path, base: Path, test: Path, models: Path, out: Path) -> dict:
+    told = out.with_suffix(".json")
+    told.unlink(missing_ok=True)
     command = [tsedge, "adapt", crops, "--base", base, "--test", test, "--models", models]
-    command += ["--margin", MARGIN, "--out", out]
+    command += ["--margin", MARGIN, "--out", out, "--json", told]
     start = time.perf_counter()
     # A refusal is a result.
     done = subprocess.run([str(c) for c in command], check=False, capture_output=True, text=True)
     seconds = time.perf_counter() - start
-    line = next((x for x in done.stdout.splitlines() if x.startswith("test")), None)
-    if line is None:
+    if not told.exists():
         sys.exit(done.stdout + done.stderr)
-    figures = re.findall(r"([\d.]+) > ([\d.]+)", line)
-    return {
-        "figures": figures, "seconds": seconds,
-        "refused": done.returncode != 0 and done.stderr.strip().splitlines()[-1],
-    }  # fmt: skip
+    found = json.loads(told.read_text(encoding="utf-8"))
+    return {**found["comparisons"][-1], "seconds": seconds, "refused": found["refused"]}
+
+
+def cells(counts: dict) -> str:
+    shares = [
+        100 * counts[name] / counts["crops"] for name in ("right", "named_right", "named_wrong")
+    ]
+    return " | ".join([*(f"{share:.2f}" for share in shares), f"{counts['calibration_error']:.4f}"])
 
 
 def main() -> None:
@@ -120,12 +125,10 @@ def main() -> None:
                     crops = write(folder / "crops.csv", some(train, size, rng))
                     found = adapt(args.tsedge, crops, base, test, args.models, folder / "out")
                     if size == SIZES[0]:
-                        before = " | ".join(b for b, _ in found["figures"])
-                        print(f"| {region} | {name} | {before} | |")
-                    after = " | ".join(a for _, a in found["figures"])
+                        print(f"| {region} | {name} | {cells(found['before'])} | |")
                     if base == text:
                         note = f" ({found['refused']})" if found["refused"] else ""
-                        row = f"| {region} | {size}{note} | {after} | {found['seconds']:.1f} |"
+                        row = f"| {region} | {size}{note} | {cells(found['after'])} | {found['seconds']:.1f} |"
                         print(row, flush=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"\nPeak memory of `tsedge`: {peak:.0f} MiB")

@@ -47,6 +47,9 @@ pub struct Args {
     /// Write a page with figures, confusion and the crops that look mislabelled.
     #[arg(long, value_name = "HTML")]
     report: Option<PathBuf>,
+    /// Write the figures for other programs (docs/adapt.md).
+    #[arg(long, value_name = "JSON")]
+    json: Option<PathBuf>,
     /// The region of the new pack; that of the base by default.
     #[arg(long, value_name = "CODE")]
     region: Option<String>,
@@ -156,6 +159,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         };
         let page = report.page()?;
         write_atomically(path, page.as_bytes()).with_context(|| path.display().to_string())?;
+    }
+    if let Some(path) = &args.json {
+        let told = serde_json::json!({ "refused": refused, "comparisons": comparisons });
+        write_atomically(path, told.to_string().as_bytes())
+            .with_context(|| path.display().to_string())?;
     }
     if let Some(why) = refused {
         bail!(

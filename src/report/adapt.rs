@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use image::ImageFormat;
 use image::imageops::FilterType;
+use serde::Serialize;
 
 use super::html::markup::{Base64, Text};
 use crate::region::adapt::crops::Sample;
@@ -17,6 +18,7 @@ const MAX_PICTURES: usize = 60;
 const PICTURE_PX: u32 = 64;
 
 /// A row of figures: the same crops before and after.
+#[derive(Debug, Serialize)]
 pub struct Comparison {
     /// Which crops.
     pub what: String,

@@ -12,6 +12,7 @@ pub mod position;
 pub mod replay;
 pub mod shared;
 pub mod shed;
+pub mod stale;
 pub mod stop;
 pub mod threads;
 pub mod timing;

@@ -42,10 +42,8 @@ fn crops(folder: &Path, style: &str, mixed_up: bool) -> std::path::PathBuf {
 #[test]
 fn right_labels_give_a_pack_and_wrong_ones_none() {
     let folder = tempfile::tempdir().unwrap();
-    let (out, page) = (
-        folder.path().join("DE.safetensors"),
-        folder.path().join("page.html"),
-    );
+    let [out, page, figures] =
+        ["DE.safetensors", "page.html", "figures.json"].map(|name| folder.path().join(name));
     let reference = crops(folder.path(), "FR", false);
     let adapt = |crops: &Path| {
         tsedge([
@@ -61,7 +59,12 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
             text(&out),
             "--report",
             text(&page),
+            "--json",
+            text(&figures),
         ])
+    };
+    let told = || -> Value {
+        serde_json::from_slice(&std::fs::read(folder.path().join("figures.json")).unwrap()).unwrap()
     };
     let made = adapt(&crops(folder.path(), "DE", true));
     let error = String::from_utf8_lossy(&made.stderr);
@@ -75,6 +78,9 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
         html.contains("Crops that look mislabelled") && html.contains("data:image/jpeg;base64,")
     );
 
+    let why = told()["refused"].as_str().map(str::to_owned);
+    assert!(error.contains(&why.unwrap()), "{error}");
+
     let made = adapt(&crops(folder.path(), "DE", false));
     let said = String::from_utf8_lossy(&made.stdout);
     assert_eq!(
@@ -83,6 +89,13 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
         "{said}{}",
         String::from_utf8_lossy(&made.stderr)
     );
+    let [held_out, reference_crops] = [0, 1].map(|i| told()["comparisons"][i].clone());
+    assert!(
+        told()["refused"].is_null() && held_out["what"].as_str().unwrap().starts_with("held out")
+    );
+    let count = |side: &str, of: &str| reference_crops[side][of].as_u64().unwrap();
+    assert!(count("before", "crops") > 0 && count("before", "crops") == count("after", "crops"));
+    assert!(count("after", "right") >= count("before", "right"));
     let pack = Pack::parse(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!(pack.version, "1+adapted");
     let base = std::fs::read(root().join("models/packs/DE.safetensors")).unwrap();

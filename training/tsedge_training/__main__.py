@@ -27,7 +27,6 @@ from . import (
     rendered,
     runs,
     shipped_files,
-    text,
     text_export,
     tower,
     train,
@@ -112,7 +111,8 @@ def main() -> None:
         )
         run_training(
             recipe, chosen.out, chosen.start, chosen.rendered, chosen.leave_out, chosen.minutes,
-            chosen.own, chosen.warm, chosen.portable, chosen.device, chosen.workers,
+            chosen.own, chosen.portable, shipped=chosen.warm, device=chosen.device,
+            workers=chosen.workers,
         )  # fmt: skip
     elif chosen.command == "portable":
         write_portable(RECIPES[chosen.recipe], chosen.rendered, chosen.own, chosen.out)
@@ -161,32 +161,36 @@ def training_pictures(recipe: Recipe, prompts: catalogue.Catalogue, drawn: Path 
     return pictures.take(~pictures.held_out), record
 
 
-def run_training(recipe: Recipe, out: Path, start: Path | None, drawn: Path | None,
+def run_training(recipe: Recipe, out: Path, start: Path | None = None, drawn: Path | None = None,
                  left_out: list[str] = (), minutes: float | None = None, own: bool = False,
-                 shipped: Path | None = None, ready: Path | None = None, device: str = "cpu",
-                 workers: int = 0) -> None:  # fmt: skip
+                 ready: Path | None = None, **how) -> None:  # fmt: skip
     """`ready` is a folder of `write_portable`: then nothing is judged, for there are no data."""
-    prompts, embed = catalogue.load(), text.embed
-    out.mkdir(parents=True, exist_ok=True)
+    prompts = catalogue.load()
     if ready:
-        pictures, embed, record = portable.read(ready)
+        pictures, how["embed"], record = portable.read(ready)
     else:
         pictures, record = training_pictures(recipe, prompts, drawn, own)
-    record |= {"left_out": list(left_out), "minutes": minutes}
     record["started_from"] = runs.read(start) if start else None
-    if shipped:
-        record["started_from_encoder_sha256"] = cards.sha256(shipped / "encoder.onnx")
-    model = train.train(
-        recipe, prompts, bank.without(pictures, left_out),
-        log=lambda line: print(line, flush=True), start=start and start / "model.pt",
-        checkpoint=out / "checkpoint.pt", minutes=minutes, shipped=shipped,
-        device=device, workers=workers, embed=embed,
-    )  # fmt: skip
-    train.save(model, out / "model.pt")
-    record["pictures_seen"] = model.pictures_seen
-    runs.write(out, recipe, prompts, device, record)
+    how["start"] = start and start / "model.pt"
+    record |= {"left_out": list(left_out), "minutes": minutes}
+    learn(recipe, prompts, bank.without(pictures, left_out), out, record, minutes=minutes, **how)
     if not ready:
         measure(out)
+
+
+def learn(recipe: Recipe, prompts: catalogue.Catalogue, pictures: bank.Bank, out: Path,
+          record: dict, **how) -> None:  # fmt: skip
+    """Trains by `train.train`, `how` being what it takes, and keeps weights and run.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    model = train.train(
+        recipe, prompts, pictures, log=lambda line: print(line, flush=True),
+        checkpoint=out / "checkpoint.pt", **how,
+    )  # fmt: skip
+    train.save(model, out / "model.pt")
+    if shipped := how.get("shipped"):
+        record["started_from_encoder_sha256"] = cards.sha256(shipped / "encoder.onnx")
+    record["pictures_seen"] = model.pictures_seen
+    runs.write(out, recipe, prompts, how.get("device", "cpu"), record)
 
 
 def run_region(chosen: argparse.Namespace) -> None:
@@ -213,7 +217,7 @@ def run_region(chosen: argparse.Namespace) -> None:
 
 def train_region(chosen: argparse.Namespace, crops: list[new_region.Crop]) -> None:
     """Goes on from the shipped encoder, with all that it was taught by and the region's crops."""
-    prompts, run = catalogue.load(), chosen.out / "run"
+    prompts = catalogue.load()
     recipe = replace(
         RECIPES[shipped_files.recipe(chosen.models)], images=chosen.images, batch=REGION_BATCH,
         learning_rate=REGION_RATE,
@@ -224,16 +228,9 @@ def train_region(chosen: argparse.Namespace, crops: list[new_region.Crop]) -> No
         bank.without(pictures, chosen.leave_out), learned, chosen.region, chosen.margin,
         set(prompts.keys()),
     )  # fmt: skip
-    model = train.train(
-        recipe, prompts, pictures, log=lambda line: print(line, flush=True),
-        shipped=chosen.models, device=chosen.device, workers=chosen.workers,
-    )  # fmt: skip
-    run.mkdir(parents=True, exist_ok=True)
-    train.save(model, run / "model.pt")
-    started = cards.sha256(chosen.models / "encoder.onnx")
-    record |= {"pictures_seen": model.pictures_seen, "started_from_encoder_sha256": started}
     record |= {"left_out": chosen.leave_out, "crops_of_region": {chosen.region: len(learned)}}
-    runs.write(run, recipe, prompts, chosen.device, record)
+    learn(recipe, prompts, pictures, chosen.out / "run", record, shipped=chosen.models,
+          device=chosen.device, workers=chosen.workers)  # fmt: skip
 
 
 def write_portable(recipe: Recipe, drawn: Path | None, own: bool, out: Path) -> None:

@@ -6,7 +6,7 @@ The crops are split by track, 70 to 30: nothing learns from the 30, of which the
 import csv
 import hashlib
 import html
-import re
+import json
 import subprocess
 import tomllib
 from dataclasses import dataclass
@@ -97,22 +97,33 @@ def adapt(tsedge: Path, crops: list[Crop], region: str, models: Path, margin: fl
     """`tsedge adapt` of the region's pack in `models`, into OUT/<region>.safetensors."""
     out.mkdir(parents=True, exist_ok=True)
     base, report = models / "packs" / f"{region}.safetensors", out / "adapt.html"
+    told = out / "adapt.json"
+    told.unlink(missing_ok=True)
     learned, judged = (
         _written(out / name, part)
         for name, part in zip(("learned.csv", "judged.csv"), split(crops), strict=True)
     )
     command = [
         tsedge, "adapt", learned, "--base", base, "--test", judged, "--models", models,
-        "--margin", margin, "--report", report, "--out", out / f"{region}.safetensors",
+        "--margin", margin, "--report", report, "--json", told,
+        "--out", out / f"{region}.safetensors",
     ]  # fmt: skip
     done = subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False
     )
-    line = next((x for x in done.stdout.splitlines() if x.startswith("test")), None)
-    if line is None:
+    if not told.exists():
         raise RuntimeError(f"tsedge adapt: {done.stdout}{done.stderr}")
-    refused = done.stderr.strip().splitlines()[-1] if done.returncode else None
-    return Adapted(encoder, re.findall(r"([\d.]+) > ([\d.]+)", line), refused, report)
+    found = json.loads(told.read_text(encoding="utf-8"))
+    tested = found["comparisons"][-1]
+    pairs = zip(_figures(tested["before"]), _figures(tested["after"]), strict=True)
+    return Adapted(encoder, list(pairs), found["refused"], report)
+
+
+def _figures(counts: dict) -> list[str]:
+    """Of each of FIGURES."""
+    names = ("right", "named_right", "named_wrong")
+    shares = [f"{100 * counts[name] / max(counts['crops'], 1):.2f}" for name in names]
+    return [*shares, f"{counts['calibration_error']:.4f}"]
 
 
 def _written(file: Path, crops: list[Crop]) -> Path:
@@ -130,7 +141,7 @@ def page(found: list[Adapted], region: str, crops: list[Crop], cards: list[Path]
     rows = ""
     for one in found:
         link = f'<a href="{one.report.parent.name}/{one.report.name}">adapted</a>'
-        after = html.escape(one.refused) if one.refused else link
+        after = html.escape(f"refused: {one.refused}") if one.refused else link
         for pack, side in (("as it was", 0), (after, 1)):
             cells = "".join(f"<td>{pair[side]}</td>" for pair in one.figures)
             rows += f"<tr><td>{one.encoder}</td><td>{pack}</td>{cells}</tr>\n"

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::crops::Sample;
 use crate::event::Naming;
 use crate::region::RegionBank;
@@ -23,7 +25,7 @@ pub struct Verdict {
 }
 
 /// Figures over a set of crops.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Figures {
     /// Crops.
     pub crops: usize,

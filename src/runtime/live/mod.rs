@@ -27,7 +27,7 @@ use super::collect::Collecting;
 use super::mailbox::Mailbox;
 use super::outputs::{Losses, OutputHub, OutputReport};
 use super::shared::{Shared, lock};
-use super::shed::{Shed, Shedder};
+use super::stale::Staleness;
 use super::timing::StageTimes;
 use crate::clock::Clock;
 use crate::detect::Detector;
@@ -44,8 +44,6 @@ const FRAMES: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The supervisor's pause; reasons reach outputs within twice this.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Frames older than this make the view stale.
-const STALE_S: f64 = 0.5;
 
 /// One of the cameras of a live run.
 pub struct LiveCamera {
@@ -107,18 +105,18 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
     let mailbox = Mailbox::new(&shares, FRAMES);
     let clock = job.clock.as_ref();
     let cameras = job.cameras;
-    let recogniser = Recogniser {
-        eyes: cameras.iter().map(|c| Eye::new(c.detector)).collect(),
-        detectors: job.detectors,
-        recognition: job.recognition,
-        collect: job.collect,
-        preview: job.preview,
-        region: job.region,
-        shedder: Shedder::default(),
-        shed: Shed::Nothing,
-        summary: Summary::default(),
+    let recogniser = Recogniser::new(
+        cameras.iter().map(|c| Eye::new(c.detector)).collect(),
+        job.detectors,
+        job.recognition,
+        job.region,
+        (job.collect, job.preview),
+    );
+    let mut supervisor = Supervisor {
+        reporter,
+        losses: Losses::default(),
+        views: vec![Staleness::default(); cameras.len()],
     };
-    let mut losses = Losses::default();
     let summary = std::thread::scope(|scope| {
         let mailbox = &mailbox;
         let mut captures = Vec::new();
@@ -140,7 +138,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
             recogniser.run(mailbox, shared, &hub, clock)
         })?;
         while !shared.stop.is_stopped() {
-            supervise(shared, &hub, clock, (&mut reporter, &mut losses), false);
+            supervisor.look(shared, &hub, clock, false);
             look();
             shared.stop.wait(LOOK_EVERY);
         }
@@ -157,7 +155,7 @@ pub fn live(job: LiveJob, shared: &Shared, mut look: impl FnMut()) -> anyhow::Re
         if let Some(why) = why {
             shared.board.say(why);
         }
-        supervise(shared, &hub, clock, (&mut reporter, &mut losses), died);
+        supervisor.look(shared, &hub, clock, died);
         look();
         ensure!(captured, "a capture thread died");
         let summary = recognised.map_err(|_| anyhow!("the recognition thread died"))??;
@@ -199,43 +197,49 @@ impl<F: FnMut()> Drop for OnPanic<F> {
     }
 }
 
-/// Looks at health and tells what changed; a thread that `died` is a fault.
-fn supervise(
-    shared: &Shared,
-    hub: &OutputHub,
-    clock: &dyn Clock,
-    (reporter, losses): (&mut HealthReporter, &mut Losses),
-    died: bool,
-) {
-    let now = clock.now();
-    let board = &shared.board;
-    for (camera, newest) in board.newest().enumerate() {
-        if let Some(captured) = newest {
-            let stale = now.seconds_since(captured) > STALE_S;
-            board.set_of(camera, Reason::StaleFrames, stale);
-        }
-    }
-    let reports = hub.reports();
-    let collect_fault = lock(&shared.collect_fault).clone();
-    let fault = (reports.iter().find_map(|r| r.fault.as_deref())).or(collect_fault.as_deref());
-    match (fault, board.reasons().has(Reason::OutputDown)) {
-        (Some(words), false) => board.explain(Reason::OutputDown, true, words),
-        (None, true) => {
-            let lost = losses.look(&reports, now).map(|words| format!("; {words}"));
-            let words = format!("all outputs work again{}", lost.unwrap_or_default());
-            board.explain(Reason::OutputDown, false, words);
-        }
-        (fault, _) => {
-            if let Some(words) = losses.look(&reports, now) {
-                board.explain(Reason::OutputDown, fault.is_some(), words);
+/// What the caller's thread remembers from look to look.
+struct Supervisor {
+    reporter: HealthReporter,
+    losses: Losses,
+    /// One a camera.
+    views: Vec<Staleness>,
+}
+
+impl Supervisor {
+    /// Looks at health and tells what changed; a thread that `died` is a fault.
+    fn look(&mut self, shared: &Shared, hub: &OutputHub, clock: &dyn Clock, died: bool) {
+        let now = clock.now();
+        let board = &shared.board;
+        for (camera, (newest, view)) in board.newest().zip(&mut self.views).enumerate() {
+            if let Some(captured) = newest {
+                board.set_of(camera, Reason::StaleFrames, view.look(now, captured));
             }
         }
-    }
-    let frame = shared.frame.load(Ordering::Relaxed);
-    if let Some(mut event) = reporter.poll(board, now, frame) {
-        if died {
-            event.state = HealthState::Fault;
+        let reports = hub.reports();
+        let collect_fault = lock(&shared.collect_fault).clone();
+        let fault = (reports.iter().find_map(|r| r.fault.as_deref())).or(collect_fault.as_deref());
+        match (fault, board.reasons().has(Reason::OutputDown)) {
+            (Some(words), false) => board.explain(Reason::OutputDown, true, words),
+            (None, true) => {
+                let lost = self
+                    .losses
+                    .look(&reports, now)
+                    .map(|words| format!("; {words}"));
+                let words = format!("all outputs work again{}", lost.unwrap_or_default());
+                board.explain(Reason::OutputDown, false, words);
+            }
+            (fault, _) => {
+                if let Some(words) = self.losses.look(&reports, now) {
+                    board.explain(Reason::OutputDown, fault.is_some(), words);
+                }
+            }
         }
-        hub.tell(&Event::Health(event));
+        let frame = shared.frame.load(Ordering::Relaxed);
+        if let Some(mut event) = self.reporter.poll(board, now, frame) {
+            if died {
+                event.state = HealthState::Fault;
+            }
+            hub.tell(&Event::Health(event));
+        }
     }
 }

@@ -48,18 +48,38 @@ impl Eye {
 
 /// The recognition thread's own.
 pub(super) struct Recogniser {
-    pub(super) eyes: Vec<Eye>,
-    pub(super) detectors: Vec<Vec<Detector>>,
-    pub(super) recognition: Recognition,
-    pub(super) collect: Option<Collecting>,
-    pub(super) preview: Option<Arc<Preview>>,
-    pub(super) region: RegionCode,
-    pub(super) shedder: Shedder,
-    pub(super) shed: Shed,
-    pub(super) summary: Summary,
+    eyes: Vec<Eye>,
+    detectors: Vec<Vec<Detector>>,
+    recognition: Recognition,
+    region: RegionCode,
+    collect: Option<Collecting>,
+    preview: Option<Arc<Preview>>,
+    shedder: Shedder,
+    shed: Shed,
+    summary: Summary,
 }
 
 impl Recogniser {
+    pub(super) fn new(
+        eyes: Vec<Eye>,
+        detectors: Vec<Vec<Detector>>,
+        recognition: Recognition,
+        region: RegionCode,
+        (collect, preview): (Option<Collecting>, Option<Arc<Preview>>),
+    ) -> Self {
+        Self {
+            eyes,
+            detectors,
+            recognition,
+            region,
+            collect,
+            preview,
+            shedder: Shedder::default(),
+            shed: Shed::Nothing,
+            summary: Summary::default(),
+        }
+    }
+
     pub(super) fn run(
         mut self,
         mailbox: &Mailbox,
