@@ -243,6 +243,8 @@ def main() -> None:
             if args.render_only:
                 continue
             drive = judge(args.tsedge, folder, args.models)
+            if len(args.route) > 1:
+                drive.mistakes = [f"route {route}: {mistake}" for mistake in drive.mistakes]
             drives.setdefault((rate_hz, condition.name), []).append(drive)
             print(f"{name}: judged in {cpu_s() - rendered_s:.0f} s of a core", file=sys.stderr)
     if drives:

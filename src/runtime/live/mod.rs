@@ -8,7 +8,7 @@
 //! | caller | health board, output reports | output queues | the next look, 20 ms |
 //!
 //! A thread that panics, of these or others ([`Shared::died`]), ends the unit: the service manager starts it anew. Old frames are dropped in the
-//! mailbox and counted; what a machine that is too slow leaves out is declared in [`Shed`].
+//! mailbox and counted; what a machine that is too slow leaves out is declared in [`Shed`](super::shed::Shed).
 
 mod capture;
 mod recogniser;
