@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 Box = tuple[float, float, float, float]
 
 # A box lies on the sign whose true box it covers by so much, as in `tsedge eval drive`.
 SAME_SIGN_IOU = 0.3
+# Far signs of a post are found as one at first: the box covers both about alike.
+ALIKE_IOU = 0.1
 # The end of a track is told with its last box, which may be older by the time after which it counts as lost.
 LAST_BOX_S = 0.5
 
@@ -34,6 +37,10 @@ class Truth:
     signs: list[Sign]
     # Which signs' boxes are in a frame.
     frames: dict[int, list[tuple[int, Box]]] = field(default_factory=dict)
+
+    @cached_property
+    def keys(self) -> dict[int, str]:
+        return {sign.id: sign.key for sign in self.signs}
 
     @property
     def hours(self) -> float:
@@ -127,15 +134,17 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def sign_under(truth: Truth, event: Event) -> int | None:
-    """The sign that the event's box lies on."""
+    """The sign that the event's box lies on; of two that it covers as one, that of the name it has."""
     back = round(LAST_BOX_S * truth.rate_hz) if event.kind == "sign_lost" else 0
-    best, found = SAME_SIGN_IOU, None
-    for frame in range(event.frame, event.frame - back - 1, -1):
+    covered: dict[int, float] = {}
+    for frame in range(event.frame - back, event.frame + 1):
         for sign, box in truth.frames.get(frame, ()):
-            covered = overlap(event.box, box)
-            if covered >= best:
-                best, found = covered, sign
-    return found
+            covered[sign] = max(overlap(event.box, box), covered.get(sign, 0.0))
+    if not covered or (best := max(covered.values())) < SAME_SIGN_IOU:
+        return None
+    alike = [s for s, share in covered.items() if share >= max(SAME_SIGN_IOU, best - ALIKE_IOU)]
+    named = [s for s in alike if truth.keys[s] == event.key]
+    return max(named or alike, key=covered.__getitem__)
 
 
 def signs_of(truth: Truth, events: list[Event]) -> list[int | None]:

@@ -56,6 +56,11 @@ class Matching(unittest.TestCase):
         self.assertIsNone(sign_under(two, told("sign_seen", 15, 0, 200.0)))
         self.assertIsNone(sign_under(two, told("sign_seen", 32, 0, 0.0)))
 
+    def test_of_two_signs_in_one_box_the_name_decides(self):
+        two = truth(("stop", 0.0), ("yield", 12.0))
+        for left, key, sign in ((6.0, "stop", 0), (6.0, "yield", 1), (9.0, "stop", 1)):
+            self.assertEqual(sign_under(two, told("sign_confirmed", 15, 0, left, key)), sign)
+
     def test_only_the_end_of_a_track_may_have_an_older_box(self):
         one = truth(("stop", 0.0))
         self.assertEqual(sign_under(one, told("sign_lost", 33, 0, 0.0)), 0)

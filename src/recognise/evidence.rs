@@ -246,7 +246,7 @@ impl Evidence {
             return Verdict::Open;
         };
         if let Some(confirmed) = &self.confirmed
-            && confirmed.key == class.key
+            && (confirmed.key == class.key || shows(confirmed, class))
         {
             return Verdict::Open;
         }
@@ -277,11 +277,68 @@ impl Evidence {
     }
 }
 
+/// The board of a zone shows the disc of its limit, and near by the detector's box may be that of the disc: no correction.
+fn shows(board: &ClassInfo, disc: &ClassInfo) -> bool {
+    let zone = board.key.strip_prefix("zone_");
+    zone.is_some() && zone == disc.key.strip_prefix("speed_limit_")
+}
+
 fn nothing() -> Match {
     Match {
         naming: Naming::Undecided,
         probability: 0.0,
         margin: 0.0,
         top: heapless::Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::region::{Pack, PackStore};
+    use crate::units::RegionCode;
+
+    const LOOK: Look = Look {
+        weight: 1.0,
+        side_px: 24.0,
+        off_axis_sides: 1.0,
+        detected_share: 1.0,
+    };
+
+    /// What a track is called after six looks at one class and sixty nearer ones at another.
+    fn called(first: &str, near_by: &str) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs");
+        let (pack, _) = Pack::read(&folder.join("DE.safetensors")).unwrap();
+        let mut store = PackStore::new(&folder, &pack.encoder_sha256, pack.dim());
+        let bank = store.best(RegionCode::parse("DE").unwrap()).unwrap();
+        let plan = ConfirmPlan::default();
+        let mut evidence = Evidence::new(pack.dim());
+        evidence.assign(Some(TrackId(1)));
+        let mut see = |key: &str, looks: usize, look: Look| {
+            let class = pack.class(key).unwrap();
+            let row = pack.text.class_of.iter().position(|c| *c == class).unwrap();
+            let row = pack.text.rows.row(row).to_vec();
+            for _ in 0..looks {
+                evidence.add(&row, look, &bank, &plan);
+            }
+            let now = evidence.best().top[0].class.key.clone();
+            assert_eq!(now, key);
+        };
+        see(first, 6, LOOK);
+        let near = Look {
+            side_px: 60.0,
+            ..LOOK
+        };
+        see(near_by, 60, near);
+        evidence.confirmed().unwrap().key.clone()
+    }
+
+    #[test]
+    fn the_disc_on_a_zone_s_board_is_no_correction_and_another_sign_is() {
+        assert_eq!(called("zone_30", "speed_limit_30"), "zone_30");
+        assert_eq!(called("zone_30", "speed_limit_50"), "speed_limit_50");
+        assert_eq!(called("speed_limit_30", "zone_30"), "zone_30");
     }
 }
