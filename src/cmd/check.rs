@@ -16,7 +16,7 @@ use crate::model::OnnxRuntime;
 use crate::output::can::VehicleState;
 use crate::output::mqtt::MqttPlan;
 use crate::recognise::Encoder;
-use crate::source::camera::CameraPlan;
+use crate::source::camera_plan::CameraPlan;
 use crate::source::rtsp::RtspCamera;
 use crate::source::v4l2;
 use crate::track::Lens;

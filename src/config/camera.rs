@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::ConfigFile;
 use super::secret::secret;
 use crate::pipeline::Viewpoint;
-use crate::source::camera::CameraPlan;
+use crate::source::camera_plan::CameraPlan;
 use crate::source::gst::GstPlan;
 use crate::source::rtsp::{RtspPlan, Way};
 use crate::source::v4l2::V4l2Plan;

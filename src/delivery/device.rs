@@ -22,8 +22,6 @@ use crate::region::PackStore;
 use crate::region::sign::Trust;
 use crate::units::{RegionCode, Timestamp};
 
-/// So many starts in a row that did not last, and what is on trial goes.
-pub(super) const SHORT_STARTS: u32 = 3;
 /// A start that lasts so long is no matter of what is on trial.
 const LASTING_S: f64 = 60.0;
 /// Offers of more regions are not looked at.
@@ -137,11 +135,10 @@ impl Delivery {
             let same = lies_there.as_ref() == Some(&newest.sha256);
             match newest.state {
                 State::Installed if !same => self.of(item).newest = None,
-                State::Installed if newest.starts >= SHORT_STARTS => {
-                    let why = format!("the unit did not last in {SHORT_STARTS} starts with it");
-                    self.roll_back(item, &why, &mut nowhere);
-                }
-                State::Installed => newest.starts += 1,
+                State::Installed => match newest.too_short() {
+                    Some(why) => self.roll_back(item, &why, &mut nowhere),
+                    None => newest.starts += 1,
+                },
                 State::RolledBack if same => self.packs.take_back(region),
                 _ => {}
             }

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::device::SHORT_STARTS;
 use super::message::{InUse, State};
 use super::state::{Barred, Handled, OfItem};
 use super::trial::Unknown;
@@ -207,8 +206,7 @@ impl ModelSets {
         let Some(newest) = &mut self.sets.of.newest else {
             return;
         };
-        if newest.starts >= SHORT_STARTS {
-            let why = format!("the unit did not last in {SHORT_STARTS} starts with it");
+        if let Some(why) = newest.too_short() {
             return self.roll_back(&why);
         }
         newest.starts += 1;

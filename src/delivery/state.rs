@@ -13,6 +13,8 @@ use crate::region::install::write_atomically;
 const FORMAT: &str = "tsedge-delivery/1";
 /// What is not taken again, at most; the oldest go first.
 const MOST_BARRED: usize = 64;
+/// So many starts in a row that did not last, and what is on trial goes.
+const SHORT_STARTS: u32 = 3;
 
 /// Of a region's packs, or of models.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,12 @@ impl Handled {
             before: None,
             starts: 0,
         }
+    }
+
+    /// Why it goes, where the unit did not last with it too often.
+    pub fn too_short(&self) -> Option<String> {
+        (self.starts >= SHORT_STARTS)
+            .then(|| format!("the unit did not last in {SHORT_STARTS} starts with it"))
     }
 }
 

@@ -1,24 +1,10 @@
 //! A pixmap with a transform, and the few strokes the drawings need.
 
-use tiny_skia::{
-    Color, FillRule, LineCap, LineJoin, Paint, Path, PathBuilder, Pixmap, Stroke, Transform,
-};
+use tiny_skia::{FillRule, LineCap, LineJoin, Path, PathBuilder, Pixmap, Stroke, Transform};
 
 use super::art::{Ink, Part, parse};
+use super::colour::{self, Rgb};
 use super::glyph::{self, Face};
-
-/// An opaque 8-bit colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rgb(pub u8, pub u8, pub u8);
-
-impl Rgb {
-    fn paint(self) -> Paint<'static> {
-        let mut paint = Paint::default();
-        paint.set_color(Color::from_rgba8(self.0, self.1, self.2, 255));
-        paint.anti_alias = true;
-        paint
-    }
-}
 
 /// Where a drawing goes: its centre and the share of its 100-by-100 box it is drawn at.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +70,9 @@ impl Canvas {
             let colour = match ink {
                 Ink::Main => main,
                 Ink::Ground => ground,
-                Ink::Red => super::sign::RED,
-                Ink::Yellow => super::sign::YELLOW,
-                Ink::Green => super::sign::GREEN,
+                Ink::Red => colour::RED,
+                Ink::Yellow => colour::YELLOW,
+                Ink::Green => colour::GREEN,
             };
             let Some(path) = parse(text) else { continue };
             match *part {

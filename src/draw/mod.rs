@@ -3,5 +3,6 @@
 pub mod annotate;
 pub mod art;
 pub mod canvas;
+pub mod colour;
 pub mod glyph;
 pub mod sign;

@@ -5,7 +5,8 @@ use std::f32::consts::TAU;
 use tiny_skia::{Path, PathBuilder, Pixmap, Rect};
 
 use super::noise::Random;
-use crate::draw::canvas::{Canvas, Rgb};
+use crate::draw::canvas::Canvas;
+use crate::draw::colour::Rgb;
 
 /// Clumps of leaves in a crown.
 const LEAVES: u32 = 900;

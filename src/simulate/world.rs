@@ -1,7 +1,9 @@
 //! Everything that stands beside the road, put in its place once.
 
-use anyhow::Context;
+use std::collections::BTreeMap;
 use std::f64::consts::FRAC_PI_2;
+
+use anyhow::Context;
 
 use super::board::Board;
 use super::noise::Random;
@@ -9,7 +11,7 @@ use super::route::Route;
 use super::scenario::{Scenario, Side, Sign};
 use super::scenery;
 use super::texture::Texture;
-use crate::draw::sign::draw_sign;
+use crate::draw::sign::{NationalStyle, draw_sign};
 
 /// Size of a sign's drawing; larger than it ever appears.
 const SIGN_PX: u32 = 384;
@@ -26,6 +28,8 @@ pub struct World {
     pub signs: Vec<usize>,
     movers: Vec<Mover>,
     displays: Vec<Display>,
+    /// Where the drawings of signs are.
+    drawn: BTreeMap<(NationalStyle, String), usize>,
 }
 
 /// A board that drives along the road.
@@ -57,6 +61,7 @@ impl World {
             signs: Vec::new(),
             movers: Vec::new(),
             displays: Vec::new(),
+            drawn: BTreeMap::new(),
         };
         world
             .furnish(scenario, route, &mut random)
@@ -89,7 +94,7 @@ impl World {
     }
 
     fn stand(&mut self, sign: &Sign, route: &Route, post: usize) -> Option<()> {
-        let drawing = draw_sign(sign.style, &sign.class, SIGN_PX)?;
+        let shown = self.drawing(sign.style, &sign.class)?;
         let size_m = sign.size_m()?;
         let road = route.at(sign.at_m);
         let side = match sign.side {
@@ -103,16 +108,17 @@ impl World {
             bottom_m: sign.height_m - size_m.1 / 2.0,
             heading: road.heading + FRAC_PI_2 + side * sign.yaw_deg.to_radians(),
             size_m,
-            texture: self.textures.len(),
+            texture: shown,
             reflective: true,
         };
         if let Some(speed_kmh) = sign.lorry_kmh {
+            let back = self.textures.len();
             self.textures.push(Texture::new(&scenery::lorry()?));
             let (lorry, sticker) = (self.boards.len(), self.boards.len() + 1);
             self.boards.push(Board {
                 bottom_m: 0.45,
                 size_m: LORRY_M,
-                texture: board.texture,
+                texture: back,
                 reflective: false,
                 ..board
             });
@@ -139,14 +145,10 @@ impl World {
                 ..board
             });
         }
-        let shown = self.textures.len();
-        self.textures.push(Texture::new(&drawing));
         if !sign.shows.is_empty() {
             let mut textures = vec![shown];
             for class in &sign.shows {
-                textures.push(self.textures.len());
-                self.textures
-                    .push(Texture::new(&draw_sign(sign.style, class, SIGN_PX)?));
+                textures.push(self.drawing(sign.style, class)?);
             }
             self.displays.push(Display {
                 board: self.boards.len(),
@@ -155,11 +157,20 @@ impl World {
             });
         }
         self.signs.push(self.boards.len());
-        self.boards.push(Board {
-            texture: shown,
-            ..board
-        });
+        self.boards.push(board);
         Some(())
+    }
+
+    /// That of a sign, made once however often it stands there.
+    fn drawing(&mut self, style: NationalStyle, class: &str) -> Option<usize> {
+        let key = (style, class.to_owned());
+        if let Some(drawn) = self.drawn.get(&key) {
+            return Some(*drawn);
+        }
+        let texture = Texture::new(&draw_sign(style, class, SIGN_PX)?);
+        self.textures.push(texture);
+        self.drawn.insert(key, self.textures.len() - 1);
+        Some(self.textures.len() - 1)
     }
 
     fn furnish(&mut self, scenario: &Scenario, route: &Route, random: &mut Random) -> Option<()> {

@@ -1,12 +1,7 @@
 //! A source of live frames: it may be late, may be lost, and may come back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::gst::{self, GstPlan};
-use super::rtsp::{RtspCamera, RtspPlan};
-use super::v4l2::{V4l2Camera, V4l2Plan};
-use crate::clock::Clock;
 use crate::frame::Frame;
 use crate::retry::Retry;
 use crate::units::Timestamp;
@@ -73,28 +68,6 @@ impl Loss {
     /// A picture came.
     pub(super) fn ends(&mut self) {
         self.retry.succeeded();
-    }
-}
-
-/// A camera to open.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CameraPlan {
-    /// At this machine.
-    V4l2(V4l2Plan),
-    /// In the network.
-    Rtsp(RtspPlan),
-    /// A pipeline.
-    Gst(GstPlan),
-}
-
-impl CameraPlan {
-    /// Opens it; it need not be there yet.
-    pub fn open(self, clock: Arc<dyn Clock>) -> std::io::Result<Box<dyn Camera>> {
-        Ok(match self {
-            Self::V4l2(plan) => Box::new(V4l2Camera::new(plan, clock)),
-            Self::Rtsp(plan) => Box::new(RtspCamera::new(plan, clock)?),
-            Self::Gst(plan) => gst::camera(plan, clock)?,
-        })
     }
 }
 

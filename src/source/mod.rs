@@ -2,6 +2,7 @@
 
 mod avi;
 pub mod camera;
+pub mod camera_plan;
 #[cfg(feature = "ffmpeg")]
 mod ffmpeg;
 mod fields;

@@ -1,12 +1,10 @@
 //! Words for content that is sound but not read by this build.
 
-use super::mp4::FourCc;
-
 const REMEDY: &str = "use a build with the feature `ffmpeg` or `gstreamer`, or convert it first: \
                       `ffmpeg -i INPUT -c:v libx264 -crf 18 output.mp4`";
 
 /// For a codec by its four-character code.
-pub(super) fn codec(code: FourCc) -> String {
+pub(super) fn codec(code: [u8; 4]) -> String {
     let name = match &code {
         b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "HEVC (H.265)",
         b"vvc1" | b"vvi1" => "VVC (H.266)",

@@ -63,9 +63,7 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
             text(&figures),
         ])
     };
-    let told = || -> Value {
-        serde_json::from_slice(&std::fs::read(folder.path().join("figures.json")).unwrap()).unwrap()
-    };
+    let told = || -> Value { serde_json::from_slice(&std::fs::read(&figures).unwrap()).unwrap() };
     let made = adapt(&crops(folder.path(), "DE", true));
     let error = String::from_utf8_lossy(&made.stderr);
     assert_eq!(made.status.code(), Some(1), "{error}");

@@ -11,7 +11,8 @@ mod with {
     use tsedge::clock::{Clock, Monotonic};
     use tsedge::frame::resample::{Chroma, Resampler, Target};
     use tsedge::frame::{Frame, PixelFormat};
-    use tsedge::source::camera::{Camera, CameraPlan, Shot};
+    use tsedge::source::camera::{Camera, Shot};
+    use tsedge::source::camera_plan::CameraPlan;
     use tsedge::source::gst::GstPlan;
     use tsedge::source::{OpenOptions, SourceError, open};
     use tsedge::units::BoxPx;

@@ -1,12 +1,13 @@
 //! What each class looks like in each country.
 
 use super::super::art::Part;
-use super::super::canvas::{Placement, Rgb};
+use super::super::canvas::Placement;
+use super::super::colour::{BLACK, BLUE, ORANGE, RED, Rgb, WHITE, YELLOW};
 use super::super::glyph::{AMERICAN, FRENCH, Face, GERMAN, SWISS};
 use super::NationalStyle::{self, Ca, Ch, De, Fr, Us};
 use super::plate::Shape::{self, Circle, Diamond, Octagon, Rectangle, TriangleDown, TriangleUp};
 use super::symbol as art;
-use super::{BLACK, BLUE, ORANGE, RED, WHITE, YELLOW, at, mirrored};
+use super::{at, mirrored};
 
 /// A sign: plate and marks in a box 100 wide.
 pub struct Design {

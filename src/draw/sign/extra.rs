@@ -1,12 +1,12 @@
 //! Signs that are easily taken for another: a height for a speed, a route number for a limit, a number
 //! made of lamps; and the plates that decide whom a limit is for.
 
-use super::super::canvas::Rgb;
+use super::super::colour::{BLACK, RED, Rgb, WHITE};
 use super::super::glyph::{AMERICAN, Face, GERMAN};
 use super::NationalStyle::{self, Ca, Ch, De, Fr, Us};
+use super::at;
 use super::design::{Design, Mark, design, disc, ring, text};
 use super::plate::Shape::{Octagon, Rectangle, TriangleDown, TriangleUp};
-use super::{BLACK, RED, WHITE, at};
 
 const AMBER: Rgb = Rgb(255, 214, 120);
 const LAMP_RED: Rgb = Rgb(255, 60, 40);

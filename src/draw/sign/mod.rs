@@ -13,19 +13,9 @@ use serde::{Deserialize, Serialize};
 use tiny_skia::Pixmap;
 
 use super::art::Part;
-use super::canvas::{Canvas, Placement, Rgb};
+use super::canvas::{Canvas, Placement};
+use super::colour::WHITE;
 use design::{Design, Mark};
-
-/// Traffic red.
-pub const RED: Rgb = Rgb(196, 22, 32);
-/// Traffic yellow.
-pub const YELLOW: Rgb = Rgb(250, 200, 10);
-/// Signal green.
-pub const GREEN: Rgb = Rgb(0, 138, 82);
-pub(crate) const BLUE: Rgb = Rgb(12, 76, 158);
-pub(crate) const WHITE: Rgb = Rgb(244, 244, 242);
-pub(crate) const BLACK: Rgb = Rgb(24, 24, 26);
-pub(crate) const ORANGE: Rgb = Rgb(242, 122, 20);
 
 /// Whose rules a sign is drawn by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use tiny_skia::{Path, PathBuilder, Rect};
 
-use super::super::canvas::{Canvas, Rgb};
+use super::super::canvas::Canvas;
+use super::super::colour::Rgb;
 
 /// The outline of a sign.
 #[derive(Debug, Clone, Copy, PartialEq)]

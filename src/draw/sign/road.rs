@@ -1,13 +1,13 @@
 //! Signs at which a kind of road begins or ends, and with it a limit: town boards, motorways, roads for
 //! motor vehicles, residential zones.
 
-use super::super::canvas::Rgb;
+use super::super::colour::{BLACK, BLUE, GREEN, RED, Rgb, WHITE, YELLOW};
 use super::super::glyph::{FRENCH, Face, GERMAN, SWISS, width};
 use super::NationalStyle::{self, Ca, Ch, De, Fr, Us};
+use super::at;
 use super::design::{Design, Mark, design, disc, symbol, text};
 use super::plate::Shape::Rectangle;
 use super::symbol as art;
-use super::{BLACK, BLUE, GREEN, RED, WHITE, YELLOW, at};
 
 /// All keys that stand for a class each.
 pub const KEYS: &[&str] = &[
