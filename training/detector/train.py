@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from tsedge_training.paths import data_root
+from tsedge_training.precision import bf16_is_quicker
 
 from . import pretrained, scenes, stock
 from .augment import Augmenter
@@ -82,7 +83,7 @@ def train(
         # Bytes go to the device; as NHWC seen as NCHW they are channels_last already.
         images = batch.images.to(device).permute(0, 3, 1, 2).float()
         truth = batch.truth.to(device)
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device, torch.bfloat16, enabled=bf16 and bf16_is_quicker(device)):
             outputs = net(images)
         loss = detection_loss(outputs, truth)
         optimiser.zero_grad()

@@ -37,7 +37,7 @@ def viewed(world, tmp_path_factory):
     file = tmp_path_factory.mktemp("views") / "views.npy"
     premade.make(few, file, count=2)
     made = views.read(file, few, world.device)
-    return replace(world, pictures=few, views=made, drift=False, embedded=1, plain={}, aligned={})
+    return replace(world, pictures=few, views=made, drift=False, embedded=1, plain={}, starts={})
 
 
 def short(task, *names, images=320, seeds=(0,)):
@@ -89,7 +89,7 @@ def test_every_kind_of_strategy_learns_from_views(viewed, tmp_path):
 def test_students_learn_from_their_teacher_and_alone(viewed, world, tmp_path, monkeypatch):
     monkeypatch.setattr(edge, "CALIBRATED_BY", 40)
     every = ("adwe-decaying", "student-32-xs", "student-48-hybrid", "student-32-xs-alone")
-    for shown, names in ((viewed, every), (replace(world, drift=False, aligned={}), every[:2])):
+    for shown, names in ((viewed, every), (replace(world, drift=False, starts={}), every[:2])):
         results, kept = tmp_path / f"{bool(shown.views)}.jsonl", tmp_path / str(bool(shown.views))
         matrix.go(shown, short("all+drawings", *names, images=64), results, kept, debug=True)
         teacher, *pupils = rows_of(results)

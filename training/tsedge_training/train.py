@@ -22,6 +22,7 @@ from .catalogue import Catalogue
 from .data import ANY_CLASS, ANY_SPEED_LIMIT, REGIONS
 from .matching import RowTable, class_scores, drop_rows, row_table, spread_of_looks
 from .net import Encoder, TextHead
+from .precision import forward_pass
 from .recipes import Recipe
 
 SHARES = {
@@ -165,7 +166,7 @@ def train(recipe: Recipe, catalogue: Catalogue, bank: Bank, log=print, start: Pa
         pixels = batch.pixels.to(device, non_blocking=True).float()
         spoken = model.head.rows()
         counting = drop_rows(active[pack], rows, len(spoken), rng.uniform(*ROW_DROPOUT))
-        with torch.autocast(pixels.device.type, torch.bfloat16):  # half the time, the same result
+        with forward_pass(pixels.device):
             embeddings = model.encoder(pixels)
         scores = model.head.scale() * class_scores(embeddings @ spoken.T, rows, counting)
         loss = loss_of(scores, allowed[label], present[pack])

@@ -192,7 +192,7 @@ def load(model: torch.nn.Module, file: Path) -> None:
 
 
 def save(model: torch.nn.Module, file: Path) -> None:
-    """Weights as bf16: half the size, and the forward pass runs in bf16 anyway."""
+    """Weights as bf16: half the size, and as good as those that a GPU's forward pass reads."""
     state = {k: v.bfloat16() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     partial = file.with_suffix(".partial")
     torch.save(state, partial)

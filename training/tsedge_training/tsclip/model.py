@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..matching import class_scores
+from ..precision import forward_pass
 
 SENTENCES = "sentences.npz"
 SCALE = 30.0  # of the cosines, fixed: learned ones drift with the length of a run
@@ -56,12 +57,16 @@ class SignModel(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The tower alone runs in bf16: cosines need more digits."""
-        with torch.autocast(pixels.device.type, torch.bfloat16):
+        """The tower alone runs in few digits: cosines need more."""
+        with forward_pass(pixels.device):
             return self.tower(pixels).float()
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
-        return F.normalize(self.features(pixels) - self.centre, dim=-1)
+        return self.placed(self.features(pixels))
+
+    def placed(self, features: torch.Tensor) -> torch.Tensor:
+        """Features as unit vectors around the centre."""
+        return F.normalize(features - self.centre, dim=-1)
 
     def vectors(self) -> torch.Tensor:
         """[S, D]: the sentences in the picture's space."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from .. import augment
+from ..precision import bf16_is_quicker, forward_pass
 from . import classic, drift, learn, merge, metrics, protocols, vit, weights
 from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
@@ -42,21 +43,55 @@ class World:
     pack: Path | None = None
     embedded: int | None = None
     log: Callable[[str], None] = print
-    aligned: dict = field(default_factory=dict)  # models of zero_shot, by size
+    starts: dict = field(default_factory=dict)  # of zero_shot, by size
     plain: dict = field(default_factory=dict)  # with views: all pictures, by size
     changed: dict = field(default_factory=dict)  # crops of the drift protocol
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every run starts from: CLIP's tower, and a text side aligned on official drawings.
+
+    `features`: [N, D] of the tower, each made when first asked for; nan before.
+    """
+
+    model: SignModel
+    features: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What `head` makes of the start's features."""
+
+    start: Start
+    head: Callable
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.head(self.start.model.features(pixels))
 
 
 @torch.inference_mode()
 def forward(world: World, what: Callable, rows: np.ndarray, size_px: int,
             change: tuple[str, int] | None = None) -> torch.Tensor:  # fmt: skip
     """`what` of the pictures as the runtime would cut them, in batches; `change` as of drift."""
+    if isinstance(what, Frozen) and not change:
+        return what.head(features(world, what.start, rows, size_px))
     at_once = JUDGED_AT_ONCE[world.device.type]
     out = []
     for i in range(0, len(rows), at_once):
         pixels = cut(world, rows[i : i + at_once], size_px, change and (*change, i))
         out.append(what(pixels.to(world.device).permute(0, 3, 1, 2).float()).float())
     return torch.cat(out)
+
+
+@torch.inference_mode()
+def features(world: World, start: Start, rows: np.ndarray, size_px: int) -> torch.Tensor:
+    wanted = torch.from_numpy(rows).to(world.device)
+    new = torch.unique(wanted[start.features[wanted, 0].isnan()])
+    if len(new):
+        made = forward(world, start.model.features, new.cpu().numpy(), size_px)
+        start.features[new] = made
+    return start.features[wanted]
 
 
 def cut(world: World, rows: np.ndarray, size_px: int, change: tuple | None) -> torch.Tensor:
@@ -78,10 +113,10 @@ def labels_of(world: World, rows: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(world.pictures.label[rows].astype(np.int64)).to(world.device)
 
 
-def zero_shot(world: World, strategy: Strategy) -> SignModel:
-    """CLIP's tower, and a text side aligned on official drawings: no sign photo was seen."""
+def start(world: World, strategy: Strategy) -> Start:
+    """No sign photo was seen."""
     made = (strategy.size_px, strategy.tiny)
-    if made not in world.aligned:
+    if made not in world.starts:
         torch.manual_seed(0)
         if strategy.tiny:
             tower, dim = vit.ViT(strategy.size_px, vit.TINY), vit.TINY.dim
@@ -89,12 +124,19 @@ def zero_shot(world: World, strategy: Strategy) -> SignModel:
             tower, dim = weights.tower(strategy.size_px), vit.B16.dim
         model = SignModel(tower, dim, world.sentences, len(world.benchmark.classes))
         model.to(world.device).eval()
+        unknown = torch.full((len(world.pictures.images), dim), torch.nan, device=world.device)
+        begun = Start(model, unknown)
         drawn = protocols.drawn(world.pictures)
         rows = protocols.thinned(drawn, world.pictures, ALIGNED_PER_CLASS)
-        features = forward(world, model.features, rows, strategy.size_px)
-        align(model, features, labels_of(world, rows))
-        world.aligned[made] = model
-    return deepcopy(world.aligned[made])
+        shown = features(world, begun, rows, strategy.size_px)
+        align(model, shown, labels_of(world, rows))
+        world.starts[made] = begun
+    return world.starts[made]
+
+
+def zero_shot(world: World, strategy: Strategy) -> SignModel:
+    """The start's model, to be trained."""
+    return deepcopy(start(world, strategy).model)
 
 
 def judge(world: World, score: Callable, rows: np.ndarray, size_px: int,
@@ -193,29 +235,28 @@ def embeddings(world: World, folder: Path | None, name: str, embed: Callable,
         np.savez(folder / f"{name}.npz", embeddings=found, label=world.pictures.label[rows])
 
 
-def run(world: World, task: Task, strategy: Strategy, seed: int, folder: Path | None = None,
-        start: SignModel | None = None) -> Iterator[dict]:  # fmt: skip
-    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha.
-
-    `start` is the zero-shot model where the caller has it; it is trained in place.
-    """
+def run(world: World, task: Task, strategy: Strategy, seed: int,
+        folder: Path | None = None) -> Iterator[dict]:  # fmt: skip
+    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha."""
     judged, chosen, made = prepared(world, task, strategy, seed)
     size_px = strategy.size_px
     if strategy.kind == "classic":
         yield made | _classic(world, judged, strategy, chosen, seed, folder)
         return
-    model = start or zero_shot(world, strategy)
+    if strategy.kind in ("zero_shot", "linear_probe"):
+        begun = start(world, strategy)
+        if strategy.kind == "linear_probe":
+            head = _probe(world, begun, chosen, size_px)
+        else:
+            embeddings(world, folder, strategy.name, Frozen(begun, begun.model.placed), size_px)
+            head = _nearest(begun.model)
+        yield made | judged.full(Frozen(begun, head))
+        return
+    model = zero_shot(world, strategy)
 
     def score(pixels):
         return SCALE * model.cosines(model.embed(pixels))
 
-    if strategy.kind == "zero_shot":
-        embeddings(world, folder, strategy.name, model.embed, size_px)
-        yield made | judged.full(score)
-        return
-    if strategy.kind == "linear_probe":
-        yield made | judged.full(_probe(world, model, chosen, size_px))
-        return
     before = {k: v.clone() for k, v in model.state_dict().items()}
     inside = protocols.validation(task, world.pictures, world.benchmark)
     loss = LOSSES[strategy.kind]
@@ -262,18 +303,18 @@ def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: 
     model.load_state_dict(after)
 
 
-def _probe(world: World, model: SignModel, chosen: np.ndarray, size_px: int) -> Callable:
+def _nearest(model: SignModel) -> Callable:
+    return lambda features: SCALE * model.cosines(model.placed(features))
+
+
+def _probe(world: World, begun: Start, chosen: np.ndarray, size_px: int) -> Callable:
     """LP: a ridge classifier on the frozen tower; classes without pictures are never named."""
     rows = chosen if world.cap is None else protocols.thinned(chosen, world.pictures, 4 * world.cap)
-    features = forward(world, model.features, rows, size_px) - model.centre
+    shown = features(world, begun, rows, size_px) - begun.model.centre
     labels = labels_of(world, rows)
-    probe = linear_probe(features, labels, len(world.benchmark.classes))
+    probe = linear_probe(shown, labels, len(world.benchmark.classes))
     missing = torch.bincount(labels, minlength=len(probe)) == 0
-
-    def score(pixels):
-        return (10 * model.embed(pixels) @ probe.T).masked_fill(missing, -100.0)
-
-    return score
+    return lambda found: (10 * begun.model.placed(found) @ probe.T).masked_fill(missing, -100.0)
 
 
 def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
@@ -282,7 +323,7 @@ def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
     model.to(world.device)
 
     def score(pixels):
-        with torch.autocast(world.device.type, torch.bfloat16):
+        with forward_pass(world.device):
             return model(pixels).float()
 
     def loss(m, pixels, labels, *_):
@@ -303,4 +344,5 @@ def _classic(world, judged, strategy, chosen, seed, folder) -> dict:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} thread"
+    precision = "bf16" if bf16_is_quicker("cpu") else "fp32"
+    return f"cpu, {torch.get_num_threads()} thread, {precision}"
