@@ -26,8 +26,8 @@ pub struct ConfirmPlan {
     /// What would stand further from the camera's axis, had it the usual size of its class, is no sign for this
     /// road: in metres, aside and up.
     pub max_off_axis_m: f32,
-    /// Each look that agrees with the one before lowers the least probability by so much: the mean of
-    /// many looks that agree is surer than the same probability from one.
+    /// Each look in a row that by itself is most like the class lowers the least probability by so much: the mean
+    /// of many looks that agree is surer than the same probability from one.
     pub relief_per_look: f32,
     /// But by no more than this in all.
     pub max_relief: f32,
@@ -95,7 +95,7 @@ pub struct Evidence {
     largest_side_px: f32,
     /// The last one: far signs that were one box, larger than each, confirm nothing later.
     last: Option<Look>,
-    /// Encodings in a row after which the best class was the same.
+    /// Encodings in a row that by themselves were most like the best class.
     steady: u32,
     /// Encodings in a row after which the same class was named.
     agreeing: u32,
@@ -202,17 +202,32 @@ impl Evidence {
         self.last = Some(look);
         let alone = bank.classify(ArrayView1::from(embedding), 0.0);
         self.votes.add(&alone.naming, look.weight);
-        let before = self.best.top.first().map(|c| Arc::clone(&c.class));
+        let before = self.best.first().map(Arc::clone);
+        let key_before = before.as_ref().map(|class| &class.key);
+        let own = alone.first().map(|class| &class.key);
+        self.steady = if own == key_before {
+            self.steady + 1
+        } else {
+            0
+        };
         self.rematch(bank, plan.relief(self.steady));
-        let now = self.best.top.first().map(|c| &c.class);
-        let same = matches!((&before, now), (Some(a), Some(b)) if a.key == b.key);
-        self.steady = if same { self.steady + 1 } else { 1 };
+        let now = self.best.first().map(|class| &class.key);
+        let same = now == key_before;
+        let agrees = now == own;
+        if !same {
+            self.steady = u32::from(agrees);
+        }
         self.agreeing = match self.best.naming {
             Naming::Sign(_) if same => self.agreeing + 1,
             Naming::Sign(_) => 1,
             _ => 0,
         };
-        self.judge(bank, plan)
+        // The box may have gone over to another sign: then the sum is of one, the look of the other.
+        if agrees {
+            self.judge(bank, plan)
+        } else {
+            Verdict::Open
+        }
     }
 
     /// The same evidence against another region's bank: no picture is encoded again, and nothing the old
@@ -307,32 +322,71 @@ mod tests {
         detected_share: 1.0,
     };
 
+    const NEAR: Look = Look {
+        side_px: 60.0,
+        ..LOOK
+    };
+    const FAR: Look = Look {
+        weight: 0.2,
+        side_px: 13.0,
+        ..LOOK
+    };
+
+    /// A new track's evidence, and the German pack to look by.
+    struct Case {
+        pack: Pack,
+        bank: Arc<RegionBank>,
+        evidence: Evidence,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs");
+            let (pack, _) = Pack::read(&folder.join("DE.safetensors")).unwrap();
+            let mut store = PackStore::new(&folder, &pack.encoder_sha256, pack.dim());
+            let bank = store.best(RegionCode::parse("DE").unwrap()).unwrap();
+            let mut evidence = Evidence::new(pack.dim());
+            evidence.assign(Some(TrackId(1)));
+            Self {
+                pack,
+                bank,
+                evidence,
+            }
+        }
+
+        /// The sentence of a class as an embedding.
+        fn row(&self, key: &str) -> Vec<f32> {
+            let class = self.pack.class(key).unwrap();
+            let of = &self.pack.text.class_of;
+            let row = of.iter().position(|c| *c == class).unwrap();
+            self.pack.text.rows.row(row).to_vec()
+        }
+
+        fn look(&mut self, embedding: &[f32], look: Look) {
+            let plan = ConfirmPlan::default();
+            self.evidence.add(embedding, look, &self.bank, &plan);
+        }
+
+        fn confirmed(&self) -> Option<&str> {
+            self.evidence.confirmed().map(|class| class.key.as_str())
+        }
+
+        fn now(&self) -> &str {
+            &self.evidence.best().first().unwrap().key
+        }
+    }
+
     /// What a track is called after six looks at one class and sixty nearer ones at another.
     fn called(first: &str, near_by: &str) -> String {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/packs");
-        let (pack, _) = Pack::read(&folder.join("DE.safetensors")).unwrap();
-        let mut store = PackStore::new(&folder, &pack.encoder_sha256, pack.dim());
-        let bank = store.best(RegionCode::parse("DE").unwrap()).unwrap();
-        let plan = ConfirmPlan::default();
-        let mut evidence = Evidence::new(pack.dim());
-        evidence.assign(Some(TrackId(1)));
-        let mut see = |key: &str, looks: usize, look: Look| {
-            let class = pack.class(key).unwrap();
-            let row = pack.text.class_of.iter().position(|c| *c == class).unwrap();
-            let row = pack.text.rows.row(row).to_vec();
+        let mut case = Case::new();
+        for (key, looks, look) in [(first, 6, LOOK), (near_by, 60, NEAR)] {
+            let row = case.row(key);
             for _ in 0..looks {
-                evidence.add(&row, look, &bank, &plan);
+                case.look(&row, look);
             }
-            let now = evidence.best().top[0].class.key.clone();
-            assert_eq!(now, key);
-        };
-        see(first, 6, LOOK);
-        let near = Look {
-            side_px: 60.0,
-            ..LOOK
-        };
-        see(near_by, 60, near);
-        evidence.confirmed().unwrap().key.clone()
+            assert_eq!(case.now(), key);
+        }
+        case.confirmed().unwrap().to_owned()
     }
 
     #[test]
@@ -340,5 +394,61 @@ mod tests {
         assert_eq!(called("zone_30", "speed_limit_30"), "zone_30");
         assert_eq!(called("zone_30", "speed_limit_50"), "speed_limit_50");
         assert_eq!(called("speed_limit_30", "zone_30"), "zone_30");
+    }
+
+    #[test]
+    fn a_look_at_another_sign_confirms_nothing() {
+        let mut case = Case::new();
+        let (limit, curve) = (case.row("speed_limit_70"), case.row("curve_left"));
+        for _ in 0..30 {
+            case.look(&limit, FAR);
+        }
+        // Too small to be named; then the box goes over to the sign above.
+        case.look(&curve, LOOK);
+        assert_eq!((case.now(), case.confirmed()), ("speed_limit_70", None));
+        for _ in 0..40 {
+            case.look(&curve, NEAR);
+        }
+        assert_eq!(case.confirmed(), Some("curve_left"));
+    }
+
+    #[test]
+    fn only_looks_that_agree_by_themselves_lower_the_bar() {
+        // Between two classes, so that the nearer one is a little less probable than asked.
+        let case = Case::new();
+        let (ban, other) = (case.row("no_pedestrians"), case.row("no_bicycles"));
+        let between = |share: f32| -> Vec<f32> {
+            let mixed = ban.iter().zip(&other).map(|(a, b)| a + share * b);
+            let mixed: Vec<f32> = mixed.collect();
+            let length = mixed.iter().map(|v| v * v).sum::<f32>().sqrt();
+            mixed.iter().map(|v| v / length).collect()
+        };
+        let alone = |embedding: &[f32]| case.bank.classify(ArrayView1::from(embedding), 0.0);
+        let of = |key: &str, probability: std::ops::Range<f32>| {
+            let found = (0..2000).map(|n| between(n as f32 / 1000.0)).find(|e| {
+                let alone = alone(e);
+                probability.contains(&alone.probability) && alone.first().unwrap().key == key
+            });
+            let found = found.unwrap();
+            assert_eq!(alone(&found).naming, Naming::UnknownSign);
+            found
+        };
+        let (unsure, unlike) = (
+            of("no_pedestrians", 0.74..0.78),
+            of("no_bicycles", 0.6..0.8),
+        );
+        let named = |broken: bool| {
+            let mut case = Case::new();
+            for n in 0..30 {
+                case.look(&unsure, LOOK);
+                if broken && n % 4 == 0 {
+                    case.look(&unlike, FAR);
+                }
+            }
+            assert_eq!(case.now(), "no_pedestrians");
+            case.confirmed().map(str::to_owned)
+        };
+        assert_eq!(named(false).as_deref(), Some("no_pedestrians"));
+        assert_eq!(named(true), None);
     }
 }

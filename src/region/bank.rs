@@ -83,6 +83,13 @@ pub struct Match {
     pub top: heapless::Vec<Candidate, 3>,
 }
 
+impl Match {
+    /// The best class, named or not.
+    pub fn first(&self) -> Option<&Arc<ClassInfo>> {
+        self.top.first().map(|candidate| &candidate.class)
+    }
+}
+
 impl RegionBank {
     /// From checked parts: every class index of `rows` is below `classes.len()`, rows are unit length.
     pub(super) fn new(
