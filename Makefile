@@ -56,8 +56,12 @@ PLAIN = $(CARGO) --config profile.dev.package.tsedge.opt-level=0 test --locked -
 test-ffmpeg: setup ## Run the video tests with the optional FFmpeg decoder (needs its development packages)
 	$(PLAIN) --features ffmpeg -- source_
 
+.PHONY: build-gstreamer
+build-gstreamer: setup
+	$(PLAIN) --features gstreamer --no-run
+
 .PHONY: test-gstreamer
-test-gstreamer: setup ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
+test-gstreamer: build-gstreamer ## Run the tests of GStreamer pipelines (needs its development packages and gstreamer1.0-libav)
 	$(PLAIN) --features gstreamer -- source_gstreamer
 
 # Tests that need more than this checkout: `make test` compiles them and leaves them out.

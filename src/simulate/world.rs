@@ -167,10 +167,11 @@ impl World {
         if let Some(drawn) = self.drawn.get(&key) {
             return Some(*drawn);
         }
-        let texture = Texture::new(&draw_sign(style, class, SIGN_PX)?);
-        self.textures.push(texture);
-        self.drawn.insert(key, self.textures.len() - 1);
-        Some(self.textures.len() - 1)
+        let made = self.textures.len();
+        self.textures
+            .push(Texture::new(&draw_sign(style, class, SIGN_PX)?));
+        self.drawn.insert(key, made);
+        Some(made)
     }
 
     fn furnish(&mut self, scenario: &Scenario, route: &Route, random: &mut Random) -> Option<()> {

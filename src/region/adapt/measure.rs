@@ -69,7 +69,7 @@ impl Figures {
 pub fn judge(bank: &RegionBank, samples: &[Sample]) -> Vec<Verdict> {
     let one = |sample: &Sample| {
         let found = bank.classify(sample.embedding.as_slice().into(), 0.0);
-        let best = found.top.first().map_or("", |c| c.class.key.as_str());
+        let best = found.first().map_or("", |class| class.key.as_str());
         // A class of signs that have no name: so called by the pack, it is right, but not named.
         Verdict {
             right: best == sample.crop.key,

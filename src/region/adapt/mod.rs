@@ -117,7 +117,7 @@ fn rows_that_match(bank: &RegionBank, of: &Pack) -> Vec<bool> {
     (of.text.iter().chain(of.image.iter()))
         .map(|(row, class)| {
             let found = bank.classify(row, 0.0);
-            let best = found.top.first().map(|c| c.class.key.as_str());
+            let best = found.first().map(|class| class.key.as_str());
             best == Some(of.classes[usize::from(class)].key.as_str())
         })
         .collect()

@@ -43,7 +43,7 @@ class World:
     pack: Path | None = None
     embedded: int | None = None
     log: Callable[[str], None] = print
-    starts: dict = field(default_factory=dict)  # of zero_shot, by size
+    starts: dict = field(default_factory=dict)  # by size
     plain: dict = field(default_factory=dict)  # with views: all pictures, by size
     changed: dict = field(default_factory=dict)  # crops of the drift protocol
 
