@@ -139,7 +139,7 @@ fn networks(c: &mut Criterion) {
         .unwrap();
     let embedding = ndarray::Array1::from(encoder.infer().unwrap().to_vec());
     c.bench_function(&format!("match/WORLD/{} rows", bank.rows()), |b| {
-        b.iter(|| bank.classify(embedding.view(), 0.0));
+        b.iter(|| bank.classify(embedding.view()));
     });
 }
 
@@ -191,7 +191,7 @@ fn matching(c: &mut Criterion) {
         let bank = pack.bank("").unwrap();
         let embedding = pack.text.rows.row(prompts / 2);
         c.bench_function(&format!("match/{prompts} prompts of 192"), |b| {
-            b.iter(|| bank.classify(embedding, 0.0).probability);
+            b.iter(|| bank.classify(embedding).probability);
         });
     }
 }

@@ -31,8 +31,6 @@ AGREEING_SPEED_LIMIT = 5
 AGREEING_TO_CORRECT = 5
 MIN_NAMED_SIDE_PX = 20.0
 
-RELIEF_PER_LOOK = 0.01
-MAX_RELIEF = 0.15
 BAND_BOTTOM = 0.9
 
 MIN_TRACK_IOU = 0.2
@@ -145,7 +143,7 @@ class Bank:
         least, single = rule["min_probability"], rule.get("min_probability_of", {})
         self.min_probability = [single.get(key, least) for key in keys]
 
-    def name(self, embedding: np.ndarray, relief: float) -> tuple[int | None, int, float]:
+    def name(self, embedding: np.ndarray) -> tuple[int | None, int, float]:
         """The class this embedding is named as, if any, the best class, and its probability."""
         cosine = np.full(len(self.classes), -np.inf)
         cosine[self.present] = np.maximum.reduceat(self.rows @ embedding, self.starts)
@@ -154,7 +152,7 @@ class Bank:
         probability = float(1.0 / np.exp(logits - logits[best]).sum())
         named = (
             self.classes[best]["family"] not in ("background", "other_sign")
-            and probability + relief >= self.min_probability[best]
+            and probability >= self.min_probability[best]
             and cosine[best] >= self.min_cosine
         )
         return (best if named else None), best, probability
@@ -174,7 +172,6 @@ class Track:
     sum: np.ndarray | float = field(default=0.0)
     named: int | None = None
     best: int | None = None
-    steady: int = 0
     agreeing: int = 0
     confirmed: int | None = None
 
@@ -249,10 +246,9 @@ def learn(track: Track, embedding: np.ndarray, bank: Bank) -> float | None:
     track.sum = track.sum + min(max((side / 32.0) ** 1.5, 0.1), 3.0) * track.score * embedding
     track.encoded += 1
     track.largest_side_px = max(track.largest_side_px, side)
-    before, relief = track.best, min(track.steady * RELIEF_PER_LOOK, MAX_RELIEF)
+    before = track.best
     unit = track.sum / np.linalg.norm(track.sum)
-    track.named, track.best, probability = bank.name(unit, relief)
-    track.steady = track.steady + 1 if track.best == before else 1
+    track.named, track.best, probability = bank.name(unit)
     if track.named is None:
         track.agreeing = 0
         return None

@@ -15,7 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         let written = pack.to_bytes(RowType::F32).unwrap();
         assert_eq!(Pack::parse(&written).as_ref(), Ok(&pack));
         let bank = pack.bank("").unwrap();
-        let found = bank.classify(pack.text.rows.row(0), 0.0);
+        let found = bank.classify(pack.text.rows.row(0));
         assert!((0.0..=1.0).contains(&found.probability));
         assert!(found.top.iter().all(|c| (0.0..=1.0).contains(&c.probability)));
     }

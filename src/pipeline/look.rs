@@ -99,9 +99,7 @@ impl Recognition {
             lap.add_to(&mut self.times.crop);
             let embedding = self.encoder.infer()?;
             let mut lap = Lap::start();
-            let found = self
-                .bank
-                .classify(ndarray::ArrayView1::from(embedding), 0.0);
+            let found = self.bank.classify(ndarray::ArrayView1::from(embedding));
             lap.add_to(&mut self.times.matching);
             // Post, leaves and sky are surely none; a plate is like no class of the pack.
             let bare = (found.top.iter())

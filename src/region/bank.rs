@@ -28,7 +28,7 @@ pub struct Calibration {
     pub bias: BTreeMap<String, f32>,
     /// A class is named only from this probability on.
     pub min_probability: f32,
-    /// The same for single classes; of these, evidence in plenty asks no less.
+    /// The same for single classes.
     #[serde(default)]
     pub min_probability_of: BTreeMap<String, f32>,
     /// Below this cosine nothing is named, however much better than the rest it is.
@@ -40,9 +40,6 @@ pub struct Calibration {
 struct Rule {
     bias: f32,
     min_probability: f32,
-    /// Whether `min_probability` is the class's own, as of looks that no photo has shown: many looks at
-    /// something strange are no better than one.
-    own: bool,
 }
 
 /// What a bank was made from.
@@ -106,7 +103,6 @@ impl RegionBank {
                 min_probability: (calibration.min_probability_of.get(&class.key))
                     .copied()
                     .unwrap_or(calibration.min_probability),
-                own: calibration.min_probability_of.contains_key(&class.key),
             })
             .collect();
         let mut by_key: Vec<u16> = (0..classes.len() as u16).collect();
@@ -187,16 +183,13 @@ impl RegionBank {
     }
 
     /// Matches an embedding of unit length; anything else matches nothing.
-    ///
-    /// `relief` lowers the least probability, but no class's own: 0 for a single look, more for
-    /// evidence that has agreed with itself for long.
-    pub fn classify(&self, embedding: ArrayView1<'_, f32>, relief: f32) -> Match {
+    pub fn classify(&self, embedding: ArrayView1<'_, f32>) -> Match {
         let mut cosine = [f32::NEG_INFINITY; MAX_CLASSES];
         let cosine = &mut cosine[..self.classes.len()];
         if let Some(embedding) = embedding.as_slice() {
             self.rows.best_of_classes(embedding, cosine);
         }
-        self.decide(cosine, relief)
+        self.decide(cosine)
     }
 
     /// The best cosine of each class; minus infinity for all where nothing can match.
@@ -206,7 +199,7 @@ impl RegionBank {
         cosines
     }
 
-    fn decide(&self, cosine: &[f32], relief: f32) -> Match {
+    fn decide(&self, cosine: &[f32]) -> Match {
         let logit = |class: usize| self.scale * cosine[class] + self.rules[class].bias;
         let mut best = [0_usize; 3];
         let mut found = 0;
@@ -245,20 +238,21 @@ impl RegionBank {
             })
             .collect();
         Match {
-            naming: self.name(first, probability(first), cosine[first], relief),
+            naming: self.name(first, probability(first), cosine[first]),
             probability: probability(first),
             margin: probability(first) - second,
             top,
         }
     }
 
-    fn name(&self, class: usize, probability: f32, cosine: f32, relief: f32) -> Naming {
+    fn name(&self, class: usize, probability: f32, cosine: f32) -> Naming {
         let (info, rule) = (&self.classes[class], self.rules[class]);
-        let least = rule.min_probability - if rule.own { 0.0 } else { relief };
         match info.family {
             Family::Background => Naming::NotASign,
             Family::OtherSign => Naming::UnknownSign,
-            _ if probability < least || cosine < self.min_cosine => Naming::UnknownSign,
+            _ if probability < rule.min_probability || cosine < self.min_cosine => {
+                Naming::UnknownSign
+            }
             _ => Naming::Sign(Arc::clone(info)),
         }
     }
@@ -310,23 +304,8 @@ pub(super) mod tests {
     fn named(bank: &RegionBank, embedding: [f32; 4]) -> (Naming, f32) {
         let length = embedding.iter().map(|v| v * v).sum::<f32>().sqrt();
         let unit = ndarray::arr1(&embedding).mapv(|v| v / length);
-        let found = bank.classify(unit.view(), 0.0);
+        let found = bank.classify(unit.view());
         (found.naming, found.probability)
-    }
-
-    #[test]
-    fn long_agreement_asks_less_but_not_where_a_class_has_its_own_least_probability() {
-        let stop_or_yield = ndarray::arr1(&[0.0, 0.74, 0.672, 0.0]);
-        let mut bank = bank(0.9);
-        let class = |bank: &RegionBank, relief| {
-            let found = bank.classify(stop_or_yield.view(), relief);
-            assert!((0.76..0.85).contains(&found.probability), "{found:?}");
-            found.naming.class().map(|c| c.key.clone())
-        };
-        assert_eq!(class(&bank, 0.0), None);
-        assert_eq!(class(&bank, 0.15).as_deref(), Some("stop"));
-        bank.rules[0].own = true;
-        assert_eq!(class(&bank, 0.15), None);
     }
 
     #[test]
@@ -354,7 +333,7 @@ pub(super) mod tests {
 
     #[test]
     fn probabilities_are_ordered_and_at_most_one() {
-        let found = bank(0.1).classify(ndarray::arr1(&[0.6, 0.0, 0.64, 0.48]).view(), 0.0);
+        let found = bank(0.1).classify(ndarray::arr1(&[0.6, 0.0, 0.64, 0.48]).view());
         let p: Vec<f32> = found.top.iter().map(|c| c.probability).collect();
         assert!(p.windows(2).all(|w| w[0] >= w[1]) && p.iter().sum::<f32>() <= 1.000_01);
         assert!((found.margin - (p[0] - p[1])).abs() < 1e-6);
@@ -362,7 +341,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_embedding_of_another_length_matches_nothing() {
-        let found = bank(0.1).classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
+        let found = bank(0.1).classify(ndarray::arr1(&[1.0, 0.0]).view());
         assert_eq!(
             (found.naming, found.probability),
             (Naming::UnknownSign, 0.0)

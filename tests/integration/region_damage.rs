@@ -144,7 +144,7 @@ fn ten_thousand_damaged_packs_do_no_harm() {
     let mut store = PackStore::new(folder.path(), "abc", DIM);
     let running = store.best(region).unwrap();
     let query = pack.text.rows.row(3);
-    let before = running.classify(query, 0.0);
+    let before = running.classify(query);
     assert_eq!(before.top[0].class.key, "class_1");
 
     let (public, secret) = new_keys(None).unwrap();
@@ -199,5 +199,5 @@ fn ten_thousand_damaged_packs_do_no_harm() {
     assert!(most_bytes < 8 << 20, "{most_bytes}");
 
     // And the bank that was running all the while still says the same.
-    assert_eq!(running.classify(query, 0.0), before);
+    assert_eq!(running.classify(query), before);
 }

@@ -64,8 +64,7 @@ fn signs_of(pack: &Pack) -> Vec<Array1<f32>> {
         !matches!(family, Family::Background | Family::OtherSign)
     };
     let signs = pack.text.iter().filter(|(_, class)| is_sign(*class));
-    let named =
-        |row: &Array1<f32>| matches!(bank.classify(row.view(), 0.0).naming, Naming::Sign(_));
+    let named = |row: &Array1<f32>| matches!(bank.classify(row.view()).naming, Naming::Sign(_));
     signs
         .map(|(row, _)| row.to_owned())
         .filter(named)
@@ -148,7 +147,7 @@ impl Unit {
         }
         for _ in 0..if self.parked { 0 } else { SIGNS } {
             on.seen += 1;
-            let seen = on.bank.classify(signs[on.seen % signs.len()].view(), 0.0);
+            let seen = on.bank.classify(signs[on.seen % signs.len()].view());
             let mut event = sign(seen.naming);
             event.probability = seen.probability;
             on.tell(Event::SignLost(event));

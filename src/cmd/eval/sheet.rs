@@ -193,7 +193,7 @@ fn cost(
     let (encode, joules_a_crop) = timed(CROPS, &mut |i| {
         let x = (i * 37 % 1200) as f32;
         encoder.prepare(&frame, BoxPx::new(x, 300.0, x + 40.0, 340.0));
-        bank.classify(encoder.infer()?.into(), 0.0);
+        bank.classify(encoder.infer()?.into());
         Ok(())
     })?;
     let files = plan.encoder.spec.size_bytes + plan.detector.spec.size_bytes;

@@ -68,7 +68,7 @@ impl Figures {
 /// Each crop by the bank, in order.
 pub fn judge(bank: &RegionBank, samples: &[Sample]) -> Vec<Verdict> {
     let one = |sample: &Sample| {
-        let found = bank.classify(sample.embedding.as_slice().into(), 0.0);
+        let found = bank.classify(sample.embedding.as_slice().into());
         let best = found.first().map_or("", |class| class.key.as_str());
         // A class of signs that have no name: so called by the pack, it is right, but not named.
         Verdict {

@@ -116,7 +116,7 @@ pub fn adapt(base: &Pack, samples: Vec<Sample>) -> Result<Adapted, AdaptError> {
 fn rows_that_match(bank: &RegionBank, of: &Pack) -> Vec<bool> {
     (of.text.iter().chain(of.image.iter()))
         .map(|(row, class)| {
-            let found = bank.classify(row, 0.0);
+            let found = bank.classify(row);
             let best = found.first().map(|class| class.key.as_str());
             best == Some(of.classes[usize::from(class)].key.as_str())
         })

@@ -74,7 +74,7 @@ fn a_sound_pack_becomes_a_bank() {
         ("DE", 2, 2)
     );
     assert_eq!(bank.road_rules().town_limit, Some(50));
-    let found = bank.classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
+    let found = bank.classify(ndarray::arr1(&[1.0, 0.0]).view());
     assert_eq!(found.naming.class().unwrap().key, "stop");
 }
 
@@ -170,7 +170,7 @@ proptest! {
         bytes.truncate(if cut < len { cut } else { len });
         if let Ok(bank) = from_bytes(&bytes, "abc", 2) {
             prop_assert!(bank.rows() == 2);
-            bank.classify(ndarray::arr1(&[1.0, 0.0]).view(), 0.0);
+            bank.classify(ndarray::arr1(&[1.0, 0.0]).view());
         }
     }
 }
