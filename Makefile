@@ -110,9 +110,12 @@ deb: tools ## Make the Debian packages, ARCH=amd64 or arm64, into target/package
 test-reproducible: ## Build the packages twice in different folders and compare: ARCH=amd64 or arm64
 	cross/compare_builds.sh $(ARCH)
 
-# What later steps of CI need from elsewhere: Python packages and a virtual machine's Debian.
+# What later steps of CI need and no compiler makes: Python packages, the CLIP tower, a virtual machine's Debian.
 .PHONY: ci-ready
-ci-ready: $(PEERS)/ready $(VENV)/ready $(DENY)/bin/cargo-deny
+ci-ready: $(PEERS)/ready $(DENY)/bin/cargo-deny .tower/encoder.toml vm-image
+
+.PHONY: vm-image
+vm-image:
 	tests/rig/vm-build.sh
 
 $(PEERS)/ready: tests/peers/requirements.txt
@@ -156,7 +159,7 @@ $(VENV)/ready: training/requirements.txt
 	touch $@
 
 .PHONY: test-training
-test-training: tools need-data $(VENV)/ready ## Run training's tests (needs torch; TSEDGE_DATA names the data folder)
+test-training: tools need-data $(VENV)/ready .tower/encoder.toml ## Run training's tests (needs torch; TSEDGE_DATA names the data folder)
 	cd training && ../$(PY) -m pytest -q tests detector/tests
 
 .PHONY: test-scripts

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tsedge_training import augment, cards, data, evaluate, packs, tower
+from tsedge_training.paths import REPOSITORY
 
 pytestmark = pytest.mark.data
 
@@ -13,9 +14,9 @@ EASY = ("stop", "parking")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, root, prompts):
-    out = tmp_path_factory.mktemp("tower")
-    tower.make(out, root, prompts)
+def made():
+    out = REPOSITORY / ".tower"
+    assert (out / "encoder.toml").is_file(), "make .tower/encoder.toml"
     return out
 
 
