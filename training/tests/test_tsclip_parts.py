@@ -12,6 +12,7 @@ from tsedge_training.tsclip import (
     parts,
     separation,
     strategies,
+    studies,
     vit,
     weights,
 )
@@ -170,6 +171,19 @@ def test_separation_scores_tell_order_from_chaos(rng):
     assert separation.scores(apart, label)["knn_purity"] > 0.95
     mixed = separation.scores(apart, rng.permutation(label))
     assert mixed["knn_purity"] < 0.4 and mixed["silhouette"] < 0.1
+
+
+def test_a_strategy_trained_on_fewer_regions_moves_no_other_mean():
+    away = {"BE": 90, "CN": 70, "DE": 50}
+    rows = [
+        {"task": f"one-{home}", "strategy": strategy,
+         "regions": {code: {"top1": top1} for code, top1 in away.items()}}
+        for strategy, homes in (("ft", away), ("flyp", ("BE", "CN"))) for home in homes
+    ]  # fmt: skip
+    table = studies.cross_region(rows, tuple(away), "").splitlines()
+    assert table[0].endswith("trained on BE, CN, DE.")
+    cells = {line.split(" | ")[0]: line.split(" | ")[1:3] for line in table[4:]}
+    assert cells == {"| ft": ["3", "70.0"], "| flyp": ["2", ""]}
 
 
 @pytest.mark.data

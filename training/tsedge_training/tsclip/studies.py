@@ -16,8 +16,8 @@ SHOTS = {f"out-{NEW}": "0", f"few-{NEW}-1": "1", f"few-{NEW}-4": "4", f"few-{NEW
 def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str:
     """The paper's average: trained on one region, tested on each other; all regions count alike.
 
-    Means are of the regions that every strategy was trained on; differences are of all regions
-    that both were, ± half the 95 % interval over these.
+    Means are of the strategies that were trained on most regions, and of those that all of these
+    were; differences are of all regions that both were, ± half the 95 % interval over these.
     """
     away = {}
     for row in rows:
@@ -29,7 +29,9 @@ def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str
     means = {s: of for s, of in means.items() if len(of) > 1}
     if not means:
         return ""
-    common = [r for r in regions if all(r in of for of in means.values())]
+    most = max(map(len, means.values()))
+    widest = [of for of in means.values() if len(of) == most]
+    common = [r for r in regions if all(r in of for of in widest)]
     lines = [
         f"Trained on one region{' and drawings' if suffix else ''}, mean of the other regions. "
         f"Means: trained on {', '.join(common)}.",
@@ -45,7 +47,7 @@ def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str
             gap = [of[r] - means[base][r] for r in both]
             text = spread(gap) if gap else ""
             gaps.append(f"+{text}" if text and not text.startswith("-") else text)
-        mean = f"{np.mean([of[r] for r in common]):.1f}" if common else ""
+        mean = f"{np.mean([of[r] for r in common]):.1f}" if of in widest and common else ""
         lines.append(f"| {strategy} | {len(of)} | {mean} | {' | '.join(gaps)} |")
     return "\n".join(lines)
 
