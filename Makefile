@@ -77,9 +77,8 @@ show-rollout: setup ## Bring good and bad packs to a fleet over a real broker: U
 
 # The rig installs the package of the program that this machine runs; `make deb` makes those that are shipped.
 .PHONY: test-rig
-test-rig: build ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
+test-rig: build vm-image ## Run the fault and package tests in a virtual machine (root, mmdebstrap, e2fsprogs, binutils)
 	TSEDGE_PROGRAM=$(TSEDGE) cross/package.sh amd64 target/rig-packages
-	tests/rig/vm-build.sh
 	TSEDGE_PACKAGES=target/rig-packages $(OUTSIDE) --nocapture $(or $(RIG),rig_)
 
 .PHONY: test-rig-arm64
@@ -150,7 +149,7 @@ need-data:
 test-data: setup need-data .tower/encoder.toml ## Run the tests on real clips; TSEDGE_DATA names the data folder
 	TSEDGE_TOWER=$(CURDIR)/.tower $(OUTSIDE) data_
 
-.tower/encoder.toml: $(VENV)/ready training/tsedge_training/tower.py | need-data
+.tower/encoder.toml: $(VENV)/ready $(wildcard training/tsedge_training/*.py) | need-data
 	cd training && ../$(PY) -m tsedge_training tower --out ../.tower
 
 $(VENV)/ready: training/requirements.txt

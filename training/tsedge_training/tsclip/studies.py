@@ -16,8 +16,8 @@ SHOTS = {f"out-{NEW}": "0", f"few-{NEW}-1": "1", f"few-{NEW}-4": "4", f"few-{NEW
 def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str:
     """The paper's average: trained on one region, tested on each other; all regions count alike.
 
-    Means are of the strategies that were trained on most regions, and of those that all of these
-    were; differences are of all regions that both were, ± half the 95 % interval over these.
+    A strategy has a mean if none was trained on more regions: over those that all such share.
+    Differences are of all regions that both share, ± half the 95 % interval over these.
     """
     away = {}
     for row in rows:
@@ -30,8 +30,7 @@ def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str
     if not means:
         return ""
     most = max(map(len, means.values()))
-    widest = [of for of in means.values() if len(of) == most]
-    common = [r for r in regions if all(r in of for of in widest)]
+    common = [r for r in regions if all(r in of for of in means.values() if len(of) == most)]
     lines = [
         f"Trained on one region{' and drawings' if suffix else ''}, mean of the other regions. "
         f"Means: trained on {', '.join(common)}.",
@@ -47,7 +46,7 @@ def cross_region(rows: list[dict], regions: tuple[str, ...], suffix: str) -> str
             gap = [of[r] - means[base][r] for r in both]
             text = spread(gap) if gap else ""
             gaps.append(f"+{text}" if text and not text.startswith("-") else text)
-        mean = f"{np.mean([of[r] for r in common]):.1f}" if of in widest and common else ""
+        mean = f"{np.mean([of[r] for r in common]):.1f}" if len(of) == most and common else ""
         lines.append(f"| {strategy} | {len(of)} | {mean} | {' | '.join(gaps)} |")
     return "\n".join(lines)
 
