@@ -32,6 +32,7 @@ def world():
         EMPTY,
         PHOTO,
         PX,
+        STYLED,
         TEST,
         TRAIN,
         VALIDATION,
@@ -50,10 +51,11 @@ def world():
             rows += [(label, r, PHOTO, role) for r in range(regions) for _ in range(count)]
         rows += [(label, -1, DRAWING, TRAIN)] * 10
     rows += [(-1, -1, EMPTY, role) for role in (VALIDATION, TEST) for _ in range(40)]
+    rows += [(label, -1, STYLED, TRAIN) for label in range(classes)]
     label, region, source, role = np.array(rows).T
     images = np.empty((len(rows), PX, PX, 3), np.uint8)
     for i in range(len(rows)):
-        looks = drawn if source[i] == DRAWING else photographed
+        looks = photographed if source[i] in (PHOTO, EMPTY) else drawn
         look = looks[label[i]] if label[i] >= 0 else rng.integers(0, 256, (4, 4, 3))
         look = look * (1 - 0.04 * max(0, region[i])) + rng.normal(0, 12, (4, 4, 3))
         images[i] = np.kron(look.clip(0, 255), np.ones((PX // 4, PX // 4, 1)))

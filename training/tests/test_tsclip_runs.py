@@ -19,15 +19,14 @@ from tsedge_training.tsclip import (
     protocols,
     run,
 )
-from tsedge_training.tsclip.pictures import DRAWING, TEST, TRAIN
+from tsedge_training.tsclip.pictures import PHOTO, TEST, TRAIN
 from tsedge_training.tsclip.strategies import STRATEGIES
 
 BENCHMARK = benchmark.load()
 
 
 def result(world, task, strategy, images=640):
-    plan = [t for drawn in (False, True) for t in protocols.tasks(BENCHMARK, drawn)]
-    chosen = next(t for t in plan if t.name == task)
+    chosen = next(t for t in protocols.tasks(BENCHMARK) if t.name == task)
     short = matrix.replace(STRATEGIES[strategy].debug(), images=images)
     return list(run.run(world, chosen, short, seed=0))
 
@@ -64,13 +63,14 @@ def test_a_decaying_pull_per_step_is_as_strong_as_per_epoch(world):
 
 def test_tasks_never_hold_what_they_must_not(world):
     pictures = world.pictures
-    for task in (t for drawn in (False, True) for t in protocols.tasks(BENCHMARK, drawn)):
+    for task in protocols.tasks(BENCHMARK):
         rows = protocols.training(task, pictures, BENCHMARK, seed=0)
         assert (pictures.role[rows] == TRAIN).all() and (pictures.label[rows] >= 0).all()
         seen = {BENCHMARK.regions[r] for r in np.unique(pictures.region[rows]) if r >= 0}
         assert seen == set(task.regions) | ({task.shot_region} if task.shots else set())
         assert not set(task.left_out) & set(pictures.label[rows])
-        assert (pictures.source[rows] == DRAWING).any() == task.drawings
+        sources = {PHOTO} if task.regions else set()
+        assert set(pictures.source[rows]) == sources | ({task.drawings} - {None})
 
 
 def test_drawings_alone_are_judged_in_every_region(world, tmp_path):
@@ -84,7 +84,7 @@ def test_drawings_alone_are_judged_in_every_region(world, tmp_path):
 
 
 def test_few_shots_are_few(world):
-    task = next(t for t in protocols.tasks(BENCHMARK, False) if t.name == "few-CN-4")
+    task = next(t for t in protocols.tasks(BENCHMARK) if t.name == "few-CN-4")
     rows = protocols.training(task, world.pictures, BENCHMARK, seed=0)
     near = world.pictures.region[rows] == BENCHMARK.regions.index("CN")
     assert near.sum() == 4 * len(BENCHMARK.classes)
@@ -147,7 +147,7 @@ def test_pictures_are_kept_and_errors_shown_with_their_crops(world, tmp_path):
 
 @pytest.mark.parametrize("strategy", ["adwe-constant", "resnet50"])
 def test_kept_weights_are_judged_again_without_training(world, tmp_path, strategy):
-    task = next(protocols.tasks(BENCHMARK, False))
+    task = next(protocols.tasks(BENCHMARK))
     short = matrix.replace(STRATEGIES[strategy], images=160).debug()
     (first,), (again,) = (list(run.run(world, task, short, 0, tmp_path)) for _ in range(2))
     assert again["seconds"] == first["seconds"]

@@ -192,6 +192,23 @@ def _jittered(box, rng, share):
 
 def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
     family = {sign.key: sign.family for sign in catalogue.world.classes}
+    for key, variants in drawn(catalogue, official, rng).items():
+        for i in range(per_class * times(key)):
+            rgba, region, caption = variants[i % len(variants)]
+            name, scene, _ = scenes[rng.integers(len(scenes))]
+            picture = on_scene(styles.restyled(rgba, key, family[key], rng), scene, rng)
+            kept = data.held_out(f"{name}/{key}/{i}")
+            builder.add(picture, key, region, DRAWING, kept, caption)
+    for i in range(WORD_SIGNS_PER_CLASS * per_class):
+        svg, caption = confusers.word_sign(rng)
+        name, scene, _ = scenes[rng.integers(len(scenes))]
+        picture = on_scene(drawings.render(svg, 96), scene, rng)
+        kept = data.held_out(f"{name}/word/{i}")
+        builder.add(picture, data.ANY_CLASS, -1, WORD_SIGN, kept, caption)
+
+
+def drawn(catalogue: Catalogue, official: list[drawings.Drawing], rng) -> dict[str, list[tuple]]:
+    """Class -> (RGBA, region, caption) of each of its drawings, official and our own."""
     by_class = {}
     for drawing in official:
         by_class.setdefault(drawing.key, []).append((drawing.rgba, -1, caption_of(drawing.name)))
@@ -200,22 +217,14 @@ def _add_drawings(builder, catalogue, official, scenes, rng, per_class):
             by_class.setdefault("end_of_residential_zone", []).extend(ended)
     for key, variants in _own_drawings(catalogue, rng).items():
         by_class.setdefault(key, []).extend((rgba, region, "") for rgba, region in variants)
-    for key, variants in by_class.items():
-        count = per_class * OFTEN.get(key, 1)
-        if key.startswith("speed_limit_"):
-            count = per_class * (3 if key in THREE_DIGITS else 2)
-        for i in range(count):
-            rgba, region, caption = variants[i % len(variants)]
-            name, scene, _ = scenes[rng.integers(len(scenes))]
-            picture = _on_scene(styles.restyled(rgba, key, family[key], rng), scene, rng)
-            kept = data.held_out(f"{name}/{key}/{i}")
-            builder.add(picture, key, region, DRAWING, kept, caption)
-    for i in range(WORD_SIGNS_PER_CLASS * per_class):
-        svg, caption = confusers.word_sign(rng)
-        name, scene, _ = scenes[rng.integers(len(scenes))]
-        picture = _on_scene(drawings.render(svg, 96), scene, rng)
-        kept = data.held_out(f"{name}/word/{i}")
-        builder.add(picture, data.ANY_CLASS, -1, WORD_SIGN, kept, caption)
+    return by_class
+
+
+def times(key: str) -> int:
+    """How many times the usual number of pictures the drawings of a class are pasted into."""
+    if key.startswith("speed_limit_"):
+        return 3 if key in THREE_DIGITS else 2
+    return OFTEN.get(key, 1)
 
 
 def caption_of(name: str) -> str:
@@ -279,11 +288,12 @@ def _own_drawings(catalogue, rng):
     return out
 
 
-def _on_scene(rgba, scene, rng, shift=0.0):
+def on_scene(rgba, scene, rng, shift=0.0, size_px=data.STORED_PX):
+    """The drawing on a piece of the scene of random place and size."""
     side = int(rng.uniform(20, 160))
     x, y = (rng.integers(limit - side) for limit in (scene.shape[1], scene.shape[0]))
     patch = scene[y : y + side, x : x + side]
-    return drawings.paste(rgba, patch, rng, data.STORED_PX, data.MARGIN, shift)
+    return drawings.paste(rgba, patch, rng, size_px, data.MARGIN, shift)
 
 
 def _add_empty(builder, pieces, scenes, rng, count):
@@ -300,9 +310,9 @@ def _add_empty(builder, pieces, scenes, rng, count):
         if draw < 0.7:
             picture = data.cut(scene, scenery_box(scene, boxes, rng, striking=draw < 0.4))
         elif draw < 0.85:
-            picture = _on_scene(boards[i % len(boards)], scene, rng)
+            picture = on_scene(boards[i % len(boards)], scene, rng)
         elif draw < 0.93 or not boxes:
-            picture = _on_scene(pieces[i % len(pieces)], scene, rng, shift=rng.uniform(0.62, 0.8))
+            picture = on_scene(pieces[i % len(pieces)], scene, rng, shift=rng.uniform(0.62, 0.8))
         else:
             picture = data.cut(scene, _beside(boxes[rng.integers(len(boxes))][0], rng))
         builder.add(picture, BACKGROUND, -1, EMPTY, kept)

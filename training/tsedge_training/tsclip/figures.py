@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import charts, pictures, seeds, studies
+from . import charts, pictures, protocols, seeds, studies
 from .benchmark import Benchmark, load
 
-DRAWN = "+drawings"
 CURVES = 4  # tasks whose alpha curve is drawn, those with regions abroad to choose by first
 
 
@@ -18,7 +17,7 @@ def make(results: list[Path], pack: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     benchmark = load()
     for strategy in sorted({r["strategy"] for r in rows if r["protocol"] == "one"}):
-        for suffix in ("", DRAWN):
+        for suffix in protocols.DRAWN:
             cells = region_matrix(rows, strategy, benchmark, suffix)
             if (~np.isnan(cells)).any(1).sum() > 1:
                 title = strategy + suffix
@@ -30,7 +29,7 @@ def make(results: list[Path], pack: Path, out: Path) -> None:
     parts = (
         seeds.table(rows, shown, benchmark),
         seeds.leads(rows, shown, benchmark),
-        *(studies.cross_region(rows, benchmark.regions, suffix) for suffix in (DRAWN, "")),
+        *(studies.cross_region(rows, benchmark.regions, suffix) for suffix in ("+drawings", "")),
         by_region(rows),
         studies.students(rows, out / "students.svg"),
         studies.few_shots(rows),

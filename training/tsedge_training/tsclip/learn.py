@@ -12,7 +12,7 @@ import torch
 
 from ..augment import augment
 from . import merge
-from .pictures import DRAWING, PHOTO, Pictures
+from .pictures import DRAWING, PHOTO, STYLED, Pictures
 from .views import Views
 
 DRAWING_SHARE = 0.4
@@ -33,7 +33,7 @@ def sampling_weights(pictures: Pictures, chosen: np.ndarray) -> np.ndarray:
     """Sources in fixed shares; in them, cells of region and class by the root of their size."""
     weights = np.zeros(len(chosen))
     source = pictures.source[chosen]
-    shares = {PHOTO: 1 - DRAWING_SHARE, DRAWING: DRAWING_SHARE}
+    shares = {PHOTO: 1 - DRAWING_SHARE, DRAWING: DRAWING_SHARE, STYLED: DRAWING_SHARE}
     for kind, share in shares.items():
         mine = np.flatnonzero(source == kind)
         if len(mine):

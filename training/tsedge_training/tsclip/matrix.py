@@ -46,9 +46,7 @@ class Run:
 
 
 def names() -> list[str]:
-    bench = benchmark.load()
-    tasks = [t.name for drawn in (False, True) for t in protocols.tasks(bench, drawn)]
-    return [*tasks, CONTINUAL.name]
+    return [*(t.name for t in protocols.tasks(benchmark.load())), CONTINUAL.name]
 
 
 def planned(which: list[str], names: list[str], seeds: list[int], images: int | None = None,
@@ -57,8 +55,7 @@ def planned(which: list[str], names: list[str], seeds: list[int], images: int | 
 
     `images` and `batch` stand in for the recipes' budget, but for students, which see more.
     """
-    bench = benchmark.load()
-    every = [t for drawn in (False, True) for t in protocols.tasks(bench, drawn)]
+    every = list(protocols.tasks(benchmark.load()))
     known = [_budget(STRATEGIES[n], images, batch) for n in names]
     for pattern in which:
         found = [t for t in (*every, CONTINUAL) if fnmatch(t.name, pattern)]

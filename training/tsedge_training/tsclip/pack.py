@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import bank, catalogue, clutter, data, drawings, text
+from .. import bank, catalogue, clutter, data, drawings, styles, text
 from . import lite2, parts, weights
 from .benchmark import Benchmark
 from .model import SENTENCES
@@ -22,6 +22,7 @@ from .pictures import (
     PHOTO,
     PICTURES,
     PX,
+    STYLED,
     TEST,
     TRAIN,
     VALIDATION,
@@ -30,6 +31,7 @@ from .pictures import (
 
 QUALITY = 88
 DRAWINGS_PER_CLASS = 120
+STYLED_PER_CLASS = 200  # as many times more as in the small encoder's training
 EMPTY_PER_ROLE = 1000
 
 
@@ -85,9 +87,11 @@ def make_pictures(root: Path, benchmark: Benchmark, file: Path, seed: int = 0) -
         for judged in (False, True)
         for f in data.gtsdb_frames(root, judged)
     ]
-    _add_drawings(writer, benchmark, [s for s, _, judged in scenes if not judged], rng)
+    learned = [s for s, _, judged in scenes if not judged]
+    _add_drawings(writer, benchmark, learned, rng)
     for judged, role in ((False, VALIDATION), (True, TEST)):
         _add_empty(writer, [s[:2] for s in scenes if s[2] == judged], role, rng)
+    _add_styled(writer, benchmark, learned, rng)
     writer.save(file)
 
 
@@ -118,13 +122,24 @@ def _add_drawings(writer, benchmark, scenes, rng):
     for key, variants in by_class.items():
         for i in range(DRAWINGS_PER_CLASS):
             drawing, scene = variants[i % len(variants)], scenes[rng.integers(len(scenes))]
-            side = int(rng.uniform(20, 160))
-            x, y = (rng.integers(limit - side) for limit in (scene.shape[1], scene.shape[0]))
-            patch = scene[y : y + side, x : x + side]
-            picture = drawings.paste(drawing.rgba, patch, rng, PX, data.MARGIN)
+            picture = bank.on_scene(drawing.rgba, scene, rng, size_px=PX)
             role = VALIDATION if data.held_out(f"{key}/{i}") else TRAIN
             label = benchmark.label(key)
             writer.add(picture, label, NOWHERE, DRAWING, role, PX, drawing.name)
+
+
+def _add_styled(writer, benchmark, scenes, rng):
+    known = catalogue.load()
+    family = {sign.key: sign.family for sign in known.world.classes}
+    by_class = bank.drawn(known, drawings.official(set(benchmark.classes)), rng)
+    for key in benchmark.classes:
+        variants = by_class[key]
+        for i in range(STYLED_PER_CLASS * bank.times(key)):
+            rgba, scene = variants[i % len(variants)][0], scenes[rng.integers(len(scenes))]
+            rgba = styles.restyled(rgba, key, family[key], rng)
+            picture = bank.on_scene(rgba, scene, rng, size_px=PX)
+            label, name = benchmark.label(key), f"styled/{key}/{i}"
+            writer.add(picture, label, NOWHERE, STYLED, TRAIN, PX, name)
 
 
 def _add_empty(writer, scenes, role, rng):

@@ -11,7 +11,7 @@ from .parts import joined
 
 PICTURES = "pictures.npz"
 PX = 96
-PHOTO, DRAWING, EMPTY = range(3)
+PHOTO, DRAWING, EMPTY, STYLED = range(4)
 TRAIN, VALIDATION, TEST = range(3)
 NOWHERE = -1
 
@@ -20,7 +20,8 @@ NOWHERE = -1
 class Pictures:
     """`label` counts the benchmark's classes (-1: no sign), `region` its regions (-1: none).
 
-    `side_px` is the shorter side of the original crop.
+    `side_px` is the shorter side of the original crop. DRAWING are official drawings as they are,
+    STYLED the same in the colours of many countries and our own: what the small encoder learns.
     """
 
     images: np.ndarray

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..augment import augment
-from .pictures import DRAWING, PHOTO, TRAIN, Pictures
+from .pictures import EMPTY, TRAIN, Pictures
 
 SIZE_PX = 80  # a stored picture has no more: recipes of other sizes take these, resized
 COUNT = 8
@@ -16,8 +16,7 @@ CHUNK = 64
 
 def learned(pictures: Pictures) -> np.ndarray:
     """Row numbers of all pictures that any task may learn from."""
-    signs = np.isin(pictures.source, (PHOTO, DRAWING))
-    return np.flatnonzero(signs & (pictures.role == TRAIN))
+    return np.flatnonzero((pictures.source != EMPTY) & (pictures.role == TRAIN))
 
 
 def make(pictures: Pictures, file: Path, count: int = COUNT, processes: int = 1) -> None:

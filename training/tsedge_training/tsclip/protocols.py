@@ -6,26 +6,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from .benchmark import Benchmark
-from .pictures import DRAWING, PHOTO, TEST, TRAIN, VALIDATION, Pictures
+from .pictures import DRAWING, PHOTO, STYLED, TEST, TRAIN, VALIDATION, Pictures
+
+DRAWN = {"": None, "+drawings": DRAWING, "+styled": STYLED}  # source by the end of a name
 
 
 @dataclass(frozen=True)
 class Task:
-    """`shots`: photos a class taken from `shot_region`; `left_out`: classes without any picture."""
+    """`drawings`: their source. `shots`: photos a class taken from `shot_region`.
+
+    `left_out`: classes without any picture.
+    """
 
     protocol: str
     name: str
     regions: tuple[str, ...]
-    drawings: bool = False
+    drawings: int | None = None
     shot_region: str | None = None
     shots: int = 0
     left_out: tuple[int, ...] = ()
 
 
-def tasks(benchmark: Benchmark, drawings: bool) -> Iterator[Task]:
+def tasks(benchmark: Benchmark) -> Iterator[Task]:
     """The tasks that one training run each answers (continual and drift build on runs)."""
+    for suffix, drawings in DRAWN.items():
+        yield from _tasks(benchmark, suffix, drawings)
+
+
+def _tasks(benchmark: Benchmark, suffix: str, drawings: int | None) -> Iterator[Task]:
     every, spec = benchmark.regions, benchmark.protocols
-    suffix = "+drawings" if drawings else ""
     for region in every:
         yield Task("one", f"one-{region}{suffix}", (region,), drawings)
     for region in every:
@@ -37,8 +46,8 @@ def tasks(benchmark: Benchmark, drawings: bool) -> Iterator[Task]:
     yield Task("all", f"all{suffix}", every, drawings)
     left_out = tuple(range(0, len(benchmark.classes), spec["left_out_classes"]["every"]))
     yield Task("left_out_classes", f"text-only{suffix}", every, drawings, left_out=left_out)
-    if drawings:
-        yield Task("drawings", "drawings", (), drawings)
+    if suffix:
+        yield Task("drawings", suffix[1:], (), drawings)
 
 
 def photos(pictures: Pictures, benchmark: Benchmark, regions, role: int) -> np.ndarray:
@@ -56,14 +65,17 @@ def training(task: Task, pictures: Pictures, benchmark: Benchmark, seed: int) ->
         for label in np.unique(pictures.label[near]):
             mine = near[pictures.label[near] == label]
             parts.append(rng.permutation(mine)[: task.shots])
-    if task.drawings:
-        parts.append(drawn(pictures))
+    if task.drawings is not None:
+        parts.append(drawn(pictures, task.drawings))
     rows = np.concatenate(parts)
     return rows[~np.isin(pictures.label[rows], task.left_out)]
 
 
-def drawn(pictures: Pictures) -> np.ndarray:
-    return np.flatnonzero((pictures.source == DRAWING) & (pictures.role == TRAIN))
+def drawn(pictures: Pictures, source: int) -> np.ndarray:
+    rows = np.flatnonzero((pictures.source == source) & (pictures.role == TRAIN))
+    if not len(rows):
+        raise ValueError("an older pack has none of these drawings: `matrix pack` makes a new one")
+    return rows
 
 
 def validation(task: Task, pictures: Pictures, benchmark: Benchmark) -> np.ndarray:

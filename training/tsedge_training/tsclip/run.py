@@ -14,7 +14,7 @@ from ..precision import bf16_is_quicker, forward_pass
 from . import classic, drift, learn, merge, metrics, protocols, vit, weights
 from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
-from .pictures import EMPTY, TEST, VALIDATION, Pictures
+from .pictures import DRAWING, EMPTY, TEST, VALIDATION, Pictures
 from .protocols import Task
 from .strategies import LOSSES, SMOOTHING, Strategy
 from .views import Views
@@ -126,7 +126,7 @@ def start(world: World, strategy: Strategy) -> Start:
         model.to(world.device).eval()
         unknown = torch.full((len(world.pictures.images), dim), torch.nan, device=world.device)
         begun = Start(model, unknown)
-        drawn = protocols.drawn(world.pictures)
+        drawn = protocols.drawn(world.pictures, DRAWING)
         rows = protocols.thinned(drawn, world.pictures, ALIGNED_PER_CLASS)
         shown = features(world, begun, rows, strategy.size_px)
         align(model, shown, labels_of(world, rows))

@@ -130,9 +130,9 @@ def _right(row: dict, shown: Pictures, benchmark: Benchmark) -> np.ndarray:
 
 
 def trained_on(task: str, region: str) -> bool:
-    if task == "drawings":
+    name = task.split("+")[0]
+    if name in ("drawings", "styled"):
         return False
-    name = task.removesuffix("+drawings")
     if name.startswith("one-"):
         return name == f"one-{region}"
     if name.startswith("out-"):
