@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tsedge_training import parts
 from tsedge_training.downloads import DRAWINGS, unpacked
-from tsedge_training.tsclip import parts
 
 from . import patches, scenes
 from .patches import Patch

@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import paraphrases, text
+from . import paraphrases, parts, text
 from .bank import Bank
 from .catalogue import Catalogue
 from .recipes import Recipe
 from .train import Embed
-from .tsclip import parts
 
 PICTURES, SENTENCES, RECORD = "bank.npz", "sentences.npz", "record.json"
 QUALITY = 88

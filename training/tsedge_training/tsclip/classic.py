@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torchvision import models
 
+from ..parts import joined
 from . import lite2
-from .parts import joined
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .. import bank, catalogue, clutter, data, drawings, styles, text
-from . import lite2, parts, weights
+from .. import bank, catalogue, clutter, data, drawings, parts, styles, text
+from . import lite2, weights
 from .benchmark import Benchmark
 from .model import SENTENCES
 from .pictures import (

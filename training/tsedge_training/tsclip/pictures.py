@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .parts import joined
+from ..parts import joined
 
 PICTURES = "pictures.npz"
 PX = 96

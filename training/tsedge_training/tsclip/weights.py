@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ..downloads import CLIP_TOWER, unpacked
+from ..parts import joined
 from ..paths import CACHE
-from .parts import joined
 from .vit import B16, ViT, resized_positions
 
 # "packaged" (the default), "hub", or the folder that `matrix pack` made.
