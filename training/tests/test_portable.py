@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from tsedge_training import paraphrases, portable, text, train
+from tsedge_training import paraphrases, parts, portable, text, train
 from tsedge_training.bank import DRAWING, PHOTO, Bank
 from tsedge_training.recipes import DEBUG
 
@@ -24,3 +25,14 @@ def test_a_bank_comes_back_from_its_folder(rng, prompts, tmp_path):
     words = paraphrases.extended(prompts, DEBUG.seed).world.classes[0].sentences
     assert np.abs(embed([*words, "a stop sign"]) - text.embed([*words, "a stop sign"])).max() < 1e-5
     assert train.new_model(DEBUG, prompts, embed=embed).head.sentences.isfinite().all()
+
+
+def test_parts_come_together_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PART_BYTES", 10)
+    file = tmp_path / "some.bin"
+    file.write_bytes(bytes(range(95)))
+    parts.split(file)
+    assert len(list(tmp_path.iterdir())) == 10 and not file.is_file()
+    assert parts.joined(file).read_bytes() == bytes(range(95))
+    with pytest.raises(FileNotFoundError, match="pack it first"):
+        parts.joined(tmp_path / "other.bin")

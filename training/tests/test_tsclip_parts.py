@@ -9,7 +9,6 @@ from tsedge_training.tsclip import (
     learn,
     merge,
     metrics,
-    parts,
     separation,
     strategies,
     studies,
@@ -48,17 +47,6 @@ def test_usual_names_become_ours():
     back = weights.renamed(usual)
     assert back.keys() == tower.state_dict().keys()
     assert all(torch.equal(v, tower.state_dict()[k]) for k, v in back.items())
-
-
-def test_parts_come_together_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "PART_BYTES", 10)
-    file = tmp_path / "some.bin"
-    file.write_bytes(bytes(range(95)))
-    parts.split(file)
-    assert len(list(tmp_path.iterdir())) == 10 and not file.is_file()
-    assert parts.joined(file).read_bytes() == bytes(range(95))
-    with pytest.raises(FileNotFoundError, match="pack it first"):
-        parts.joined(tmp_path / "other.bin")
 
 
 def test_positions_keep_their_place_in_another_size():
