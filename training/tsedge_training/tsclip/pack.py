@@ -88,10 +88,11 @@ def make_pictures(root: Path, benchmark: Benchmark, file: Path, seed: int = 0) -
         for f in data.gtsdb_frames(root, judged)
     ]
     learned = [s for s, _, judged in scenes if not judged]
-    _add_drawings(writer, benchmark, learned, rng)
+    official = drawings.official(set(benchmark.classes))
+    _add_drawings(writer, benchmark, official, learned, rng)
     for judged, role in ((False, VALIDATION), (True, TEST)):
         _add_empty(writer, [s[:2] for s in scenes if s[2] == judged], role, rng)
-    _add_styled(writer, benchmark, learned, rng)
+    _add_styled(writer, benchmark, official, learned, rng)
     writer.save(file)
 
 
@@ -111,9 +112,9 @@ def _add_photos(writer, root, benchmark):
         writer.add(rgb, label, region, PHOTO, role, min(rgb.shape[:2]), crop.path)
 
 
-def _add_drawings(writer, benchmark, scenes, rng):
+def _add_drawings(writer, benchmark, official, scenes, rng):
     by_class = {}
-    for drawing in drawings.official(set(benchmark.classes)):
+    for drawing in official:
         if drawing.key in benchmark.classes:
             by_class.setdefault(drawing.key, []).append(drawing)
     missing = set(benchmark.classes) - set(by_class)
@@ -128,10 +129,10 @@ def _add_drawings(writer, benchmark, scenes, rng):
             writer.add(picture, label, NOWHERE, DRAWING, role, PX, drawing.name)
 
 
-def _add_styled(writer, benchmark, scenes, rng):
+def _add_styled(writer, benchmark, official, scenes, rng):
     known = catalogue.load()
     family = {sign.key: sign.family for sign in known.world.classes}
-    by_class = bank.drawn(known, drawings.official(set(benchmark.classes)), rng)
+    by_class = bank.drawn(known, official, rng)
     for key in benchmark.classes:
         variants = by_class[key]
         for i in range(STYLED_PER_CLASS * bank.times(key)):

@@ -131,7 +131,7 @@ def _right(row: dict, shown: Pictures, benchmark: Benchmark) -> np.ndarray:
 
 def trained_on(task: str, region: str) -> bool:
     name = task.split("+")[0]
-    if name in ("drawings", "styled"):
+    if f"+{name}" in protocols.DRAWN:
         return False
     if name.startswith("one-"):
         return name == f"one-{region}"

@@ -43,8 +43,8 @@ class Strategy:
         return replace(self, images=images, batch=batch, learning_rate=1e-3, size_px=48, tiny=True)
 
 
-def _adwe(name, images=14_000, batch=32, **how) -> Strategy:
-    return Strategy(name, "fine_tune", images, batch, adwe=Adwe(**how))
+def _adwe(name, **how) -> Strategy:
+    return Strategy(name, "fine_tune", adwe=Adwe(**how))
 
 
 def _students() -> list[Strategy]:
@@ -76,8 +76,6 @@ STRATEGIES = {
         Strategy("ft-lr-2e-4", "fine_tune", learning_rate=2e-4),
         _adwe("adwe-decaying-0.05", beta=0.05, schedule="decaying"),
         _adwe("adwe-decaying-0.3", beta=0.3, schedule="decaying"),
-        Strategy("ft-long", "fine_tune", images=192_000, batch=64),
-        _adwe("adwe-decaying-long", images=192_000, batch=64, schedule="decaying"),
         Strategy(
             "efficientnet-lite2", "classic", classic="efficientnet_lite2", learning_rate=1e-3,
             size_px=128,
