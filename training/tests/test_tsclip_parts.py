@@ -99,9 +99,27 @@ def test_aligned_sentences_name_what_they_speak_of(aligned):
 
 def test_losses_are_lower_for_the_right_labels(aligned):
     model, features, labels = aligned
-    embeddings = model.embed(features)
+    embeddings, shown = model.embed(features), torch.arange(4)
     for loss in strategies.LOSSES.values():
-        assert loss(model, embeddings, labels) < loss(model, embeddings, labels.roll(1)) - 0.5
+        right, wrong = (loss(model, embeddings, said, shown) for said in (labels, labels.roll(1)))
+        assert right < wrong - 0.5
+
+
+def test_a_class_without_a_picture_has_no_say_in_the_loss_of_the_shown(aligned):
+    model, features, labels = aligned
+    taken, shown = labels != 1, torch.tensor([0, 2, 3])
+
+    def losses():
+        embeddings, said = model.embed(features[taken]), labels[taken]
+        names = ("fine_tune_shown", "fine_tune")
+        return [float(strategies.LOSSES[n](model, embeddings, said, shown)) for n in names]
+
+    before, kept = losses(), model.sentences.clone()
+    model.sentences[model.label == 1] = model.sentences[model.label == 2]
+    after = losses()
+    model.sentences.copy_(kept)
+    assert after[0] == before[0]
+    assert abs(after[1] - before[1]) > 0.01
 
 
 def test_every_weight_learns_at_the_rate_of_its_depth():

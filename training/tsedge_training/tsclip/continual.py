@@ -29,8 +29,10 @@ def sequence(world: run.World, strategy: Strategy, seed: int, folder: Path | Non
     for i, region in enumerate(order):
         world.log(f"continual {strategy.name}: {region}")
         rows = protocols.photos(world.pictures, world.benchmark, [region], TRAIN)
+        shown = run.classes_of(world, rows)
         learn.train(
-            model, stage, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels),
+            model, stage,
+            lambda m, pixels, labels, *_, of=shown: loss(m, m.embed(pixels), labels, of),
             run.batches(world, stage, rows, seed), seed, anchor=anchor, log=world.log,
             accuracy_of=lambda r=region: _share(world, score, r, VALIDATION, strategy.size_px),
         )  # fmt: skip

@@ -113,6 +113,10 @@ def labels_of(world: World, rows: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(world.pictures.label[rows].astype(np.int64)).to(world.device)
 
 
+def classes_of(world: World, rows: np.ndarray) -> torch.Tensor:
+    return labels_of(world, rows).unique()
+
+
 def start(world: World, strategy: Strategy) -> Start:
     """No sign photo was seen."""
     made = (strategy.size_px, strategy.tiny)
@@ -259,11 +263,11 @@ def run(world: World, task: Task, strategy: Strategy, seed: int,
 
     before = {k: v.clone() for k, v in model.state_dict().items()}
     inside = protocols.validation(task, world.pictures, world.benchmark)
-    loss = LOSSES[strategy.kind]
+    loss, shown = LOSSES[strategy.kind], classes_of(world, chosen)
 
     def train() -> learn.Outcome:
         return learn.train(
-            model, strategy, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels),
+            model, strategy, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels, shown),
             batches(world, strategy, chosen, seed), seed,
             accuracy_of=lambda: judged.accuracy(score, inside),
             checkpoint=folder and folder / "checkpoint.pt", log=world.log,

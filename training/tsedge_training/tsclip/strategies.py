@@ -17,9 +17,9 @@ TEACHER = "adwe-decaying"
 class Strategy:
     """One row of the comparison. All share data, seeds and budget.
 
-    `kind`: zero_shot, linear_probe, fine_tune, contrastive, classic or student. WiSE-FT needs no
-    run of its own: it is made of the weights before and after `fine_tune`. A student learns from
-    the weights of the strategy `teacher` in the same task, or alone.
+    `kind`: zero_shot, linear_probe, fine_tune, fine_tune_shown, contrastive, classic or student.
+    WiSE-FT needs no run of its own: it is made of the weights before and after `fine_tune`. A
+    student learns from the weights of the strategy `teacher` in the same task, or alone.
     """
 
     name: str
@@ -72,6 +72,8 @@ STRATEGIES = {
         _adwe("adwe-accuracy", schedule="accuracy"),
         _adwe("adwe-constant-step", per_step=True),
         _adwe("adwe-decaying-step", schedule="decaying", per_step=True),
+        Strategy("ft-shown", "fine_tune_shown"),
+        Strategy("adwe-decaying-shown", "fine_tune_shown", adwe=Adwe(schedule="decaying")),
         Strategy("ft-lr-5e-5", "fine_tune", learning_rate=5e-5),
         Strategy("ft-lr-2e-4", "fine_tune", learning_rate=2e-4),
         _adwe("adwe-decaying-0.05", beta=0.05, schedule="decaying"),
@@ -94,12 +96,18 @@ STRATEGIES = {
 }  # fmt: skip
 
 
-def classification_loss(model: SignModel, embeddings, labels) -> torch.Tensor:
+def classification_loss(model: SignModel, embeddings, labels, _shown=None) -> torch.Tensor:
     """FT: cross-entropy over the classes' best sentences."""
     return F.cross_entropy(SCALE * model.cosines(embeddings), labels, label_smoothing=SMOOTHING)
 
 
-def contrastive_loss(model: SignModel, embeddings, labels) -> torch.Tensor:
+def shown_loss(model: SignModel, embeddings, labels, shown) -> torch.Tensor:
+    """FT whose answers are the classes `shown` by a picture: no text is told that it is wrong."""
+    logits = SCALE * model.cosines(embeddings)[:, shown]
+    return F.cross_entropy(logits, torch.searchsorted(shown, labels), label_smoothing=SMOOTHING)
+
+
+def contrastive_loss(model: SignModel, embeddings, labels, _shown=None) -> torch.Tensor:
     """FLYP: the pretraining's loss, pictures against one sentence each, both ways.
 
     Pictures of one class are each other's positives: with 46 classes and 32 pictures most batches
@@ -114,4 +122,8 @@ def contrastive_loss(model: SignModel, embeddings, labels) -> torch.Tensor:
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-LOSSES = {"fine_tune": classification_loss, "contrastive": contrastive_loss}
+LOSSES = {
+    "fine_tune": classification_loss,
+    "fine_tune_shown": shown_loss,
+    "contrastive": contrastive_loss,
+}
