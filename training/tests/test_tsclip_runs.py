@@ -20,7 +20,7 @@ from tsedge_training.tsclip import (
     run,
 )
 from tsedge_training.tsclip.pictures import PHOTO, TEST, TRAIN
-from tsedge_training.tsclip.strategies import STRATEGIES
+from tsedge_training.tsclip.strategies import STRATEGIES, WISE_FROM
 
 BENCHMARK = benchmark.load()
 
@@ -31,7 +31,9 @@ def result(world, task, strategy, images=640):
     return list(run.run(world, chosen, short, seed=0))
 
 
-SINGLE = [n for n, s in STRATEGIES.items() if n not in ("ft", "zero-shot") and s.kind != "student"]
+SINGLE = [
+    n for n, s in STRATEGIES.items() if n not in (*WISE_FROM, "zero-shot") and s.kind != "student"
+]
 
 
 def test_fine_tuning_learns_and_wise_ft_comes_with_it(world):
@@ -42,6 +44,13 @@ def test_fine_tuning_learns_and_wise_ft_comes_with_it(world):
     assert [p["alpha"] for p in wise[0]["curve"]] == [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]
     assert wise[0]["curve"][-1]["validation_home"] > wise[0]["curve"][0]["validation_home"]
     assert set(after["drift"]) == {"blur", "dark"}
+
+
+def test_wise_ft_of_another_ft_says_so(world):
+    row, *wise = result(world, "one-DE", "ft-shown", images=160)
+    assert row["strategy"] == "ft-shown"
+    names = {row["strategy"] for row in wise}
+    assert {"wise-0.5-shown"} <= names <= {"wise-0.5-shown", "wise-tuned-shown"}
 
 
 @pytest.mark.parametrize("strategy", SINGLE)

@@ -16,7 +16,7 @@ from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
 from .pictures import DRAWING, EMPTY, TEST, VALIDATION, Pictures
 from .protocols import Task
-from .strategies import LOSSES, SMOOTHING, Strategy
+from .strategies import LOSSES, SMOOTHING, WISE_FROM, Strategy
 from .views import Views
 
 JUDGED_AT_ONCE = {"cpu": 64, "cuda": 512}
@@ -241,7 +241,7 @@ def embeddings(world: World, folder: Path | None, name: str, embed: Callable,
 
 def run(world: World, task: Task, strategy: Strategy, seed: int,
         folder: Path | None = None) -> Iterator[dict]:  # fmt: skip
-    """Rows of results: one for the strategy, for `ft` also those of WiSE-FT by alpha."""
+    """Rows of results: one for the strategy, for FT also those of WiSE-FT by alpha."""
     judged, chosen, made = prepared(world, task, strategy, seed)
     size_px = strategy.size_px
     if strategy.kind == "classic":
@@ -277,7 +277,7 @@ def run(world: World, task: Task, strategy: Strategy, seed: int,
     spent = {"seconds": round(cost.seconds, 1), "steps": cost.steps, "betas": cost.betas}
     embeddings(world, folder, strategy.name, model.embed, size_px)
     yield made | spent | judged.full(score)
-    if strategy.name == "ft":
+    if strategy.name in WISE_FROM:
         yield from _wise(judged, model, before, score, made | spent, folder)
 
 
@@ -302,6 +302,7 @@ def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: 
     for alpha in sorted({0.5, best}):
         model.load_state_dict(merge.wise(before, after, alpha))
         name = "wise-0.5" if alpha == 0.5 else "wise-tuned"
+        name += made["strategy"].removeprefix("ft")
         embeddings(world, folder, name, model.embed, judged.size_px)
         yield made | {"strategy": name, "alpha": alpha, "curve": curve} | judged.full(score)
     model.load_state_dict(after)

@@ -11,6 +11,7 @@ from .model import SCALE, SignModel
 
 SMOOTHING = 0.1
 TEACHER = "adwe-decaying"
+WISE_FROM = ("ft", "ft-shown")
 
 
 @dataclass(frozen=True)
