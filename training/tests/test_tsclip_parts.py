@@ -154,6 +154,12 @@ def test_temperature_cools_what_is_too_sure(rng):
     assert hot == pytest.approx(3 * true, rel=0.1)
 
 
+def test_without_the_known_an_unknown_class_is_told_from_its_like_alone():
+    logits = np.array([[9.0, 2, 1, 0], [9, 1, 2, 0], [0, 1, 2, 9]])
+    scored = metrics.Scored(logits, np.array([1, 1, 3]), np.zeros(3), np.full(3, 40))
+    assert metrics.among(scored, {0}) == 66.67
+
+
 def test_a_paired_interval_holds_a_known_difference(rng):
     other = rng.random(2000) < 0.8
     right = other | (rng.random(2000) < 0.3)

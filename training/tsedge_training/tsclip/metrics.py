@@ -97,8 +97,17 @@ def summary(test: Scored, validation: Scored, empty: tuple[Scored, Scored],
                 "macro_f1": percent(macro_f1(test.label[mask], test.predicted[mask])),
                 "ece": round(calibration_error(certainty[mask], right[mask]), 4),
             }
+    if "unknown" in out:
+        out["unknown"]["top1_among_unknown"] = among(test.take(~is_known), known)
     out["refusal"] = refusal(test, *empty)
     return out
+
+
+def among(unknown: Scored, known: set[int]) -> float:
+    """Top-1 if no known class may be answered: what the text tells without the pull of these."""
+    logits = unknown.logits.copy()
+    logits[:, list(known)] = -np.inf
+    return percent((logits.argmax(1) == unknown.label).mean())
 
 
 def refusal(test: Scored, setting: Scored, judged: Scored) -> dict:
