@@ -99,9 +99,9 @@ def test_aligned_sentences_name_what_they_speak_of(aligned):
 
 def test_losses_are_lower_for_the_right_labels(aligned):
     model, features, labels = aligned
-    embeddings, shown = model.embed(features), torch.arange(4)
-    for loss in strategies.LOSSES.values():
-        right, wrong = (loss(model, embeddings, said, shown) for said in (labels, labels.roll(1)))
+    for kind in strategies.TUNED:
+        loss = strategies.loss_of(strategies.Strategy("", kind), torch.arange(4))
+        right, wrong = (loss(model, features, said) for said in (labels, labels.roll(1)))
         assert right < wrong - 0.5
 
 
@@ -110,9 +110,9 @@ def test_a_class_without_a_picture_has_no_say_in_the_loss_of_the_shown(aligned):
     taken, shown = labels != 1, torch.tensor([0, 2, 3])
 
     def losses():
-        embeddings, said = model.embed(features[taken]), labels[taken]
-        names = ("fine_tune_shown", "fine_tune")
-        return [float(strategies.LOSSES[n](model, embeddings, said, shown)) for n in names]
+        runs = (strategies.STRATEGIES[name] for name in ("ft-shown", "ft"))
+        found = (strategies.loss_of(run, shown) for run in runs)
+        return [loss(model, features[taken], labels[taken]).item() for loss in found]
 
     before, kept = losses(), model.sentences.clone()
     model.sentences[model.label == 1] = model.sentences[model.label == 2]

@@ -8,7 +8,7 @@ import numpy as np
 from . import learn, metrics, protocols, run
 from .model import SCALE
 from .pictures import TEST, TRAIN, VALIDATION
-from .strategies import LOSSES, Strategy
+from .strategies import Strategy, loss_of
 
 
 def sequence(world: run.World, strategy: Strategy, seed: int, folder: Path | None = None) -> dict:
@@ -20,7 +20,6 @@ def sequence(world: run.World, strategy: Strategy, seed: int, folder: Path | Non
     stage = replace(strategy, images=strategy.images // len(order))
     model = run.zero_shot(world, strategy)
     anchor = {k: p.detach().clone() for k, p in model.named_parameters()}
-    loss = LOSSES[strategy.kind]
 
     def score(pixels):
         return SCALE * model.cosines(model.embed(pixels))
@@ -31,8 +30,7 @@ def sequence(world: run.World, strategy: Strategy, seed: int, folder: Path | Non
         rows = protocols.photos(world.pictures, world.benchmark, [region], TRAIN)
         shown = run.classes_of(world, rows)
         learn.train(
-            model, stage,
-            lambda m, pixels, labels, *_, of=shown: loss(m, m.embed(pixels), labels, of),
+            model, stage, loss_of(strategy, shown),
             run.batches(world, stage, rows, seed), seed, anchor=anchor, log=world.log,
             accuracy_of=lambda r=region: _share(world, score, r, VALIDATION, strategy.size_px),
         )  # fmt: skip

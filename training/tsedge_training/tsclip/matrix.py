@@ -20,7 +20,7 @@ from ..paths import REPOSITORY
 from . import benchmark, claims, continual, distil, pictures, protocols, run, views
 from .model import read_sentences
 from .protocols import Task
-from .strategies import LOSSES, STRATEGIES, Strategy
+from .strategies import STRATEGIES, TUNED, Strategy
 
 CONTINUAL = Task("continual", "continual", ())
 WHOLE = Path(__file__).with_name("plan.toml")
@@ -62,7 +62,7 @@ def planned(which: list[str], names: list[str], seeds: list[int], images: int | 
         if not found:
             raise ValueError(f"no task is named {pattern!r}; they are {[t.name for t in every]}")
         for task in found:
-            fit = [s for s in known if task != CONTINUAL or s.kind in LOSSES]
+            fit = [s for s in known if task != CONTINUAL or s.kind in TUNED]
             yield from (Run(task, s, seed, keep) for seed in seeds for s in fit)
 
 

@@ -1,12 +1,13 @@
 """Weight ensembles as pure functions over state dicts, and the schedules of ADWE's beta."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
 State = Mapping[str, torch.Tensor]
 ALPHAS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+BETAS = (0.0, 0.1, 0.3, 0.5, 0.7)
 
 
 def wise(zero_shot: State, fine_tuned: State, alpha: float) -> dict[str, torch.Tensor]:
@@ -26,13 +27,26 @@ def pull(parameters: State, zero_shot: State, beta: float) -> None:
     torch._foreach_lerp_(list(parameters.values()), [zero_shot[n] for n in parameters], beta)
 
 
+@torch.no_grad()
+def validated(parameters: State, zero_shot: State, accuracy_of: Callable[[], float]) -> float:
+    """The beta whose pull names most crops, of equals the strongest; the weights stay."""
+    here, found = {n: p.detach().clone() for n, p in parameters.items()}, {}
+    for beta in BETAS:
+        pull(parameters, zero_shot, beta)
+        found[beta] = accuracy_of()
+        torch._foreach_copy_(list(parameters.values()), [here[n] for n in parameters])
+    return max(BETAS, key=lambda beta: (found[beta], beta))
+
+
 @dataclass(frozen=True)
 class Adwe:
     """How strongly (beta) and how often (pulls in a run) the weights go back to the start.
 
     constant: beta; decaying: beta x decay^n; accuracy: beta x (1 - accuracy on validation crops of
-    the training regions), so that the pull fades as the task is learned. With `per_step` the pull
-    of an epoch is spread over its steps.
+    the training regions), so that the pull fades as the task is learned; validated: at each pull
+    the one of `BETAS` by which most validation crops are named, of tuning regions that are not
+    trained on where there are any, as for WiSE-FT's alpha. With `per_step` the pull of an epoch is
+    spread over its steps.
     """
 
     beta: float = 0.15
@@ -42,6 +56,7 @@ class Adwe:
     per_step: bool = False
 
     def strength(self, epoch: int, accuracy: float | None) -> float:
+        """But for validated: see the function of that name."""
         if self.schedule == "constant":
             return self.beta
         if self.schedule == "decaying":

@@ -16,7 +16,7 @@ from .benchmark import Benchmark
 from .model import SCALE, Sentences, SignModel, align, linear_probe
 from .pictures import DRAWING, EMPTY, TEST, VALIDATION, Pictures
 from .protocols import Task
-from .strategies import LOSSES, SMOOTHING, WISE_FROM, Strategy
+from .strategies import SMOOTHING, WISE_FROM, Strategy, loss_of
 from .views import Views
 
 JUDGED_AT_ONCE = {"cpu": 64, "cuda": 512}
@@ -262,14 +262,16 @@ def run(world: World, task: Task, strategy: Strategy, seed: int,
         return SCALE * model.cosines(model.embed(pixels))
 
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    inside = protocols.validation(task, world.pictures, world.benchmark)
-    loss, shown = LOSSES[strategy.kind], classes_of(world, chosen)
+    asked = protocols.validation(task, world.pictures, world.benchmark)
+    if strategy.adwe and strategy.adwe.schedule == "validated":
+        abroad = protocols.abroad(task, world.pictures, world.benchmark)
+        asked = abroad if len(abroad) else asked
+    loss = loss_of(strategy, classes_of(world, chosen))
 
     def train() -> learn.Outcome:
         return learn.train(
-            model, strategy, lambda m, pixels, labels, *_: loss(m, m.embed(pixels), labels, shown),
-            batches(world, strategy, chosen, seed), seed,
-            accuracy_of=lambda: judged.accuracy(score, inside),
+            model, strategy, loss, batches(world, strategy, chosen, seed), seed,
+            accuracy_of=lambda: judged.accuracy(score, asked),
             checkpoint=folder and folder / "checkpoint.pt", log=world.log,
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Named, typed recipes of the paper's strategies, and the losses they differ in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from .model import SCALE, SignModel
 SMOOTHING = 0.1
 TEACHER = "adwe-decaying"
 WISE_FROM = ("ft", "ft-shown")
+TUNED = ("fine_tune", "fine_tune_shown", "contrastive")  # kinds that tune the tower
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ STRATEGIES = {
         Strategy("adwe-decaying-shown", "fine_tune_shown", adwe=Adwe(schedule="decaying")),
         Strategy("adwe-constant-shown", "fine_tune_shown", adwe=Adwe()),
         Strategy("adwe-constant-0.3-shown", "fine_tune_shown", adwe=Adwe(beta=0.3)),
-        Strategy("adwe-constant-0.5-shown", "fine_tune_shown", adwe=Adwe(beta=0.5)),
+        Strategy("adwe-validated-shown", "fine_tune_shown", adwe=Adwe(schedule="validated")),
         Strategy("ft-lr-5e-5", "fine_tune", learning_rate=5e-5),
         Strategy("ft-lr-2e-4", "fine_tune", learning_rate=2e-4),
         _adwe("adwe-decaying-0.05", beta=0.05, schedule="decaying"),
@@ -100,18 +102,31 @@ STRATEGIES = {
 }  # fmt: skip
 
 
-def classification_loss(model: SignModel, embeddings, labels, _shown=None) -> torch.Tensor:
-    """FT: cross-entropy over the classes' best sentences."""
-    return F.cross_entropy(SCALE * model.cosines(embeddings), labels, label_smoothing=SMOOTHING)
+def loss_of(strategy: Strategy, shown: torch.Tensor) -> Callable:
+    """What a run minimises whose pictures show the classes `shown`, sorted."""
+    answers = shown if strategy.kind == "fine_tune_shown" else None
+
+    def loss(model: SignModel, pixels, labels, *_):
+        embeddings = model.embed(pixels)
+        if strategy.kind == "contrastive":
+            return contrastive_loss(model, embeddings, labels)
+        return classification_loss(model, embeddings, labels, answers)
+
+    return loss
 
 
-def shown_loss(model: SignModel, embeddings, labels, shown) -> torch.Tensor:
-    """FT whose answers are the classes `shown` by a picture: no text is told that it is wrong."""
-    logits = SCALE * model.cosines(embeddings)[:, shown]
-    return F.cross_entropy(logits, torch.searchsorted(shown, labels), label_smoothing=SMOOTHING)
+def classification_loss(model: SignModel, embeddings, labels, answers=None) -> torch.Tensor:
+    """FT: cross-entropy over the classes' best sentences.
+
+    With `answers`, class numbers in order, no other class's text is told that it is wrong.
+    """
+    cosines = model.cosines(embeddings)
+    if answers is not None:
+        cosines, labels = cosines[:, answers], torch.searchsorted(answers, labels)
+    return F.cross_entropy(SCALE * cosines, labels, label_smoothing=SMOOTHING)
 
 
-def contrastive_loss(model: SignModel, embeddings, labels, _shown=None) -> torch.Tensor:
+def contrastive_loss(model: SignModel, embeddings, labels) -> torch.Tensor:
     """FLYP: the pretraining's loss, pictures against one sentence each, both ways.
 
     Pictures of one class are each other's positives: with 46 classes and 32 pictures most batches
@@ -124,10 +139,3 @@ def contrastive_loss(model: SignModel, embeddings, labels, _shown=None) -> torch
     same = (labels[:, None] == labels[None]).float()
     target = same / same.sum(1, keepdim=True)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-LOSSES = {
-    "fine_tune": classification_loss,
-    "fine_tune_shown": shown_loss,
-    "contrastive": contrastive_loss,
-}
