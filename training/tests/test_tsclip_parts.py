@@ -79,6 +79,18 @@ def test_schedules_of_beta():
         merge.Adwe(0.2, schedule="rising").strength(0, None)
 
 
+def test_the_validated_beta_names_most_and_of_equals_is_the_strongest():
+    zero, tuned = {"w": torch.zeros(2)}, {"w": torch.ones(2)}
+
+    def chosen(named):
+        return merge.validated(tuned, zero, lambda: named(float(tuned["w"][0])))
+
+    assert chosen(lambda w: -abs(w - 0.72)) == 0.3
+    assert chosen(lambda w: float(w > 0.4)) == 0.5
+    assert chosen(lambda w: 1.0) == max(merge.BETAS)
+    assert torch.equal(tuned["w"], torch.ones(2))
+
+
 @pytest.fixture
 def aligned():
     """Four classes with two sentences each, and features that lie around four directions."""
