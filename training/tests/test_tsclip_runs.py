@@ -46,11 +46,12 @@ def test_fine_tuning_learns_and_wise_ft_comes_with_it(world):
     assert set(after["drift"]) == {"blur", "dark"}
 
 
-def test_wise_ft_of_another_ft_says_so(world):
-    row, *wise = result(world, "one-DE", "ft-shown", images=160)
-    assert row["strategy"] == "ft-shown"
-    names = {row["strategy"] for row in wise}
-    assert {"wise-0.5-shown"} <= names <= {"wise-0.5-shown", "wise-tuned-shown"}
+@pytest.mark.parametrize("strategy", [name for name, end in WISE_FROM.items() if end])
+def test_wise_ft_of_others_than_ft_says_so(world, strategy):
+    row, *wise = result(world, "one-DE", strategy, images=160)
+    assert row["strategy"] == strategy
+    half, tuned = (f"wise-{alpha}{WISE_FROM[strategy]}" for alpha in (0.5, "tuned"))
+    assert {half} <= {row["strategy"] for row in wise} <= {half, tuned}
 
 
 @pytest.mark.parametrize("strategy", SINGLE)

@@ -301,10 +301,10 @@ def _wise(judged: Judge, model: SignModel, before: dict, score: Callable, made: 
             }
         )
     best = max(curve[:-1], key=lambda p: (p["validation_abroad"], p["validation_home"]))["alpha"]
-    for alpha in sorted({0.5, best}):
+    for alpha in dict.fromkeys((best, 0.5)):
         model.load_state_dict(merge.wise(before, after, alpha))
         name = "wise-0.5" if alpha == 0.5 else "wise-tuned"
-        name += made["strategy"].removeprefix("ft")
+        name += WISE_FROM[made["strategy"]]
         embeddings(world, folder, name, model.embed, judged.size_px)
         yield made | {"strategy": name, "alpha": alpha, "curve": curve} | judged.full(score)
     model.load_state_dict(after)

@@ -12,7 +12,8 @@ from .model import SCALE, SignModel
 
 SMOOTHING = 0.1
 TEACHER = "adwe-decaying"
-WISE_FROM = ("ft", "ft-shown")
+# What WiSE-FT is made of, and how the rows of it end.
+WISE_FROM = {"ft": "", "ft-shown": "-shown", "adwe-decaying-shown": "-adwe-shown"}
 TUNED = ("fine_tune", "fine_tune_shown", "contrastive")  # kinds that tune the tower
 
 
@@ -77,7 +78,6 @@ STRATEGIES = {
         _adwe("adwe-decaying-step", schedule="decaying", per_step=True),
         Strategy("ft-shown", "fine_tune_shown"),
         Strategy("adwe-decaying-shown", "fine_tune_shown", adwe=Adwe(schedule="decaying")),
-        Strategy("adwe-constant-shown", "fine_tune_shown", adwe=Adwe()),
         Strategy("adwe-constant-0.3-shown", "fine_tune_shown", adwe=Adwe(beta=0.3)),
         Strategy("adwe-validated-shown", "fine_tune_shown", adwe=Adwe(schedule="validated")),
         Strategy("ft-lr-5e-5", "fine_tune", learning_rate=5e-5),
