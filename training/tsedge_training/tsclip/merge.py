@@ -56,7 +56,7 @@ class Adwe:
     per_step: bool = False
 
     def strength(self, epoch: int, accuracy: float | None) -> float:
-        """But for validated: see the function of that name."""
+        """Of every schedule but validated, whose betas the function `validated` finds."""
         if self.schedule == "constant":
             return self.beta
         if self.schedule == "decaying":
