@@ -71,12 +71,17 @@ def test_a_pull_is_the_other_end_of_wise_ft():
 
 
 def test_schedules_of_beta():
-    assert merge.Adwe(0.2).strength(3, None) == 0.2
+    def strength(adwe, epoch=0):
+        zero, tuned = {"w": torch.zeros(1)}, {"w": torch.ones(1)}
+        return adwe.strength(epoch, tuned, zero, lambda: 0.75 - abs(float(tuned["w"][0]) - 1))
+
+    assert strength(merge.Adwe(0.2), 3) == 0.2
     decaying = merge.Adwe(0.2, schedule="decaying", decay=0.5)
-    assert [decaying.strength(n, None) for n in range(3)] == pytest.approx([0.2, 0.1, 0.05])
-    assert merge.Adwe(0.2, schedule="accuracy").strength(0, 0.75) == pytest.approx(0.05)
+    assert [strength(decaying, n) for n in range(3)] == pytest.approx([0.2, 0.1, 0.05])
+    assert strength(merge.Adwe(0.2, schedule="accuracy")) == pytest.approx(0.05)
+    assert strength(merge.Adwe(schedule="validated")) == 0.0
     with pytest.raises(ValueError, match="no schedule"):
-        merge.Adwe(0.2, schedule="rising").strength(0, None)
+        strength(merge.Adwe(0.2, schedule="rising"))
 
 
 def test_the_validated_beta_names_most_and_of_equals_is_the_strongest():

@@ -123,7 +123,7 @@ def train(
     """Trains in place. ADWE pulls towards `anchor`, else towards the weights of the start.
 
     `loss_of` takes the model and a batch; `accuracy_of` is asked at each pull of an ADWE that
-    goes by accuracy. Nothing here waits for a GPU but a line of the log.
+    goes by it. Nothing here waits for a GPU but a line of the log.
     """
     torch.manual_seed(seed)
     device = next(model.parameters()).device
@@ -149,11 +149,7 @@ def train(
             epoch, after = (n * adwe.pulls // steps for n in (step, step + 1))
             first = step == 0 or epoch != (step - 1) * adwe.pulls // steps
             if first if adwe.per_step else after > epoch:
-                if adwe.schedule == "validated":
-                    strength = merge.validated(current, anchor, accuracy_of)
-                else:
-                    accuracy = accuracy_of() if adwe.schedule == "accuracy" else None
-                    strength = adwe.strength(epoch, accuracy)
+                strength = adwe.strength(epoch, current, anchor, accuracy_of)
                 betas.append(round(strength, 4))
                 model.train()
             if adwe.per_step or after > epoch:

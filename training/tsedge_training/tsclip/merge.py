@@ -55,12 +55,16 @@ class Adwe:
     pulls: int = 4
     per_step: bool = False
 
-    def strength(self, epoch: int, accuracy: float | None) -> float:
-        """Of every schedule but validated, whose betas the function `validated` finds."""
+    def strength(
+        self, epoch: int, parameters: State, zero_shot: State, accuracy_of: Callable[[], float]
+    ) -> float:
+        """Of the pull in this epoch; `accuracy_of` tells that of the parameters as they are."""
         if self.schedule == "constant":
             return self.beta
         if self.schedule == "decaying":
             return self.beta * self.decay**epoch
         if self.schedule == "accuracy":
-            return self.beta * (1 - (accuracy or 0.0))
+            return self.beta * (1 - accuracy_of())
+        if self.schedule == "validated":
+            return validated(parameters, zero_shot, accuracy_of)
         raise ValueError(f"ADWE has no schedule {self.schedule!r}")
