@@ -1,15 +1,19 @@
 """The parts of the comparison: weights, merging, losses, figures, changed pictures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from tsedge_training import evaluate, export
 from tsedge_training.tsclip import (
     drift,
     learn,
     merge,
     metrics,
     separation,
+    smooth,
     strategies,
     studies,
     vit,
@@ -68,6 +72,32 @@ def test_a_pull_is_the_other_end_of_wise_ft():
     merged = merge.wise(zero, tuned, 0.85)["w"]
     merge.pull(tuned, zero, 0.15)
     assert torch.allclose(tuned["w"], merged)
+
+
+def test_a_smoothed_tower_gives_the_same_and_loses_less_as_int8(tmp_path):
+    torch.manual_seed(0)
+    tower = vit.ViT(32, vit.TINY).eval()
+    with torch.no_grad():  # one channel of some inputs far above the rest, as CLIP has them
+        for block in tower.blocks:
+            block.fc1.weight[3] *= 60
+            block.ln1.weight[5] *= 60
+            block.attn.qkv.weight[:, 5] /= 60
+    pixels = torch.randint(0, 256, (20, 3, 32, 32), dtype=torch.uint8)
+
+    def as_int8(form):
+        file = tmp_path / f"{form}.onnx"
+        export.to_onnx(SimpleNamespace(encoder=tower), 32, file)
+        smooth.to_int8(file, tmp_path / f"{form}.int8.onnx")
+        run = evaluate.OnnxEncoder(tmp_path / f"{form}.int8.onnx")
+        return torch.from_numpy(run(pixels.permute(0, 2, 3, 1).numpy()))
+
+    with torch.no_grad():
+        before, plain = tower(pixels.float()), as_int8("plain")
+        smooth.smooth(tower, pixels.float())
+        after, smoothed = tower(pixels.float()), as_int8("smoothed")
+    assert torch.allclose(before, after, atol=1e-3 * float(before.abs().max()))
+    lost = [float((form - before).norm() / before.norm()) for form in (plain, smoothed)]
+    assert lost[1] < 0.5 * lost[0]
 
 
 def test_schedules_of_beta():

@@ -11,6 +11,7 @@ import pytest
 from tsedge_training.tsclip import (
     benchmark,
     confusions,
+    edge,
     figures,
     matrix,
     metrics,
@@ -162,6 +163,17 @@ def test_kept_weights_are_judged_again_without_training(world, tmp_path, strateg
     (first,), (again,) = (list(run.run(world, task, short, 0, tmp_path)) for _ in range(2))
     assert again["seconds"] == first["seconds"]
     assert again["home"]["top1"] == pytest.approx(first["home"]["top1"], abs=3)
+
+
+def test_a_tower_has_an_int8_form_that_names_as_it_does(world, tmp_path):
+    task = next(t for t in protocols.tasks(BENCHMARK) if t.name == "one-DE")
+    folder = tmp_path / "one-DE-ft-0"
+    folder.mkdir()
+    list(run.run(world, task, matrix.replace(STRATEGIES["ft"].debug(), images=320), 0, folder))
+    found = edge.row(world, folder, tmp_path)
+    assert (found["task"], found["strategy"]) == ("one-DE", "ft")
+    assert found["int8"]["top1"] == pytest.approx(found["fp32"]["top1"], abs=2)
+    assert found["int8"]["bytes"] < 0.6 * found["fp32"]["bytes"]
 
 
 def test_a_name_that_is_no_task_is_refused():

@@ -1,4 +1,4 @@
-"""Students as the runtime would run them: int8, one core, one picture at a time."""
+"""Students and the tower as the runtime would run them: int8, one core, one picture at a time."""
 
 import json
 from pathlib import Path
@@ -6,15 +6,27 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from torch import nn
 
 from .. import export
 from ..evaluate import OnnxEncoder
-from . import charts, distil, learn, matrix, protocols, run, students
+from . import charts, distil, learn, matrix, protocols, run, smooth, students, vit
 from .model import SCALE, SignModel
 from .pictures import VALIDATION
 
 CALIBRATED_BY = 300
 TURNS = 5
+
+
+class _Tower(nn.Module):
+    """Pixels to unit vectors, as a student gives them."""
+
+    def __init__(self, model: SignModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels):
+        return self.model.placed(self.model.tower(pixels))
 
 
 def make(pack: Path, runs: list[Path], cap: int | None, out: Path) -> list[dict]:
@@ -65,23 +77,28 @@ def draw(rows: list[dict], file: Path) -> None:
 def row(world: run.World, folder: Path, out: Path) -> dict:
     recipe = json.loads((folder / "cost.json").read_text(encoding="utf-8"))["recipe"]
     size_px, name = recipe["size_px"], recipe["name"]
-    state = torch.load(folder / "model.pt", weights_only=True, map_location="cpu")
-    dim, classes = state["text.weight"].shape[0], len(world.benchmark.classes)
-    encoder = students.make(students.SHAPES[recipe["student"]], dim)
-    model = SignModel(encoder, dim, world.sentences, classes)
-    learn.load(model, folder / "model.pt")
+    model = _trained(world, recipe, folder / "model.pt")
+    encoder = model.tower if recipe["student"] else _Tower(model)
+    out_row = {"task": folder.name.split(f"-{name}")[0], "strategy": name}
+    out_row |= distil.size(encoder, size_px)
 
     pictures = world.pictures
     known = protocols.photos(pictures, world.benchmark, world.benchmark.regions, VALIDATION)
     known = np.random.default_rng(0).permutation(known)[:CALIBRATED_BY]
+    shown = run.cut(world, known, size_px, None)
     wide, narrow = (out / name_of(name, form) for form in ("fp32", "int8"))
     export.to_onnx(SimpleNamespace(encoder=encoder), size_px, wide)
-    export.to_int8(wide, narrow, run.cut(world, known, size_px, None).numpy())
+    if recipe["student"]:
+        export.to_int8(wide, narrow, shown.numpy())
+    else:
+        smooth.smooth(model.tower, shown.permute(0, 3, 1, 2).float())
+        smoothed = narrow.with_suffix(".smoothed.onnx")
+        export.to_onnx(SimpleNamespace(encoder=encoder), size_px, smoothed)
+        smooth.to_int8(smoothed, narrow)
+        smoothed.unlink()
 
     tested = protocols.test(pictures, world.benchmark)
     tested = protocols.thinned(tested, pictures, world.cap)
-    out_row = {"task": folder.name.split("-student")[0], "strategy": name}
-    out_row |= distil.size(encoder, size_px)
     for form, file in (("fp32", wide), ("int8", narrow)):
         session = OnnxEncoder(file)
 
@@ -96,3 +113,15 @@ def row(world: run.World, folder: Path, out: Path) -> dict:
             "bytes": file.stat().st_size,
         }
     return out_row
+
+
+def _trained(world: run.World, recipe: dict, file: Path) -> SignModel:
+    state = torch.load(file, weights_only=True, map_location="cpu")
+    dim, classes = state["text.weight"].shape[0], len(world.benchmark.classes)
+    if recipe["student"]:
+        tower = students.make(students.SHAPES[recipe["student"]], dim)
+    else:
+        tower = vit.ViT(recipe["size_px"], vit.TINY if recipe["tiny"] else vit.B16)
+    model = SignModel(tower, dim, world.sentences, classes)
+    learn.load(model, file)
+    return model
