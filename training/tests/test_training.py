@@ -1,12 +1,13 @@
 """The whole path in its small twin: train, export, read back, match."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tsedge_training import __main__ as commands
-from tsedge_training import packs
+from tsedge_training import calibrate, packs, shipped_files
 from tsedge_training.data import REGIONS
 from tsedge_training.recipes import DEBUG
 
@@ -37,3 +38,14 @@ def test_export_writes_every_pack(exported):
         pack = packs.read(models / "packs" / f"{region}.safetensors")
         assert pack.text.shape[1] == DEBUG.dim
         assert np.isfinite(pack.text).all()
+
+
+def test_own_drawings_alone_make_models_under_no_terms_of_others(tmp_path):
+    run, models = tmp_path / "run", tmp_path / "models"
+    commands.run_training(replace(DEBUG, images=20 * DEBUG.batch), run, own=True)
+    commands.run_export(run, models, ["DE"])
+    card = shipped_files.card(models)
+    assert card["licence"] == packs.FREE and card["provenance"]["photos"] == []
+    assert {file.stem for file in (models / "packs").iterdir()} == {"WORLD", "DE"}
+    asked = packs.read(models / "packs/DE.safetensors").calibration.min_probability_of
+    assert asked["stop"] >= calibrate.DRAWN_ONLY_MIN_PROBABILITY

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def main() -> None:
     args = commands.add_parser("export", help="write encoder, card, packs and golden vectors")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--models", type=Path, default=MODELS)
+    args.add_argument("--regions", nargs="*", default=data.REGIONS, help="packs beside WORLD's")
     args = commands.add_parser("prompts", help="compare ways to word the prompts on a trained run")
     args.add_argument("--run", type=Path, required=True, help="folder that `train` wrote")
     args.add_argument("--regions", nargs="*", default=protocols.MACRO_REGIONS)
@@ -121,7 +123,7 @@ def main() -> None:
     elif chosen.command == "blend":
         run_blend(chosen.run, chosen.shipped, chosen.share, chosen.out)
     elif chosen.command == "export":
-        run_export(chosen.run, chosen.models)
+        run_export(chosen.run, chosen.models, chosen.regions)
     elif chosen.command == "prompts":
         run_prompts(chosen.run, chosen.regions)
     elif chosen.command == "text":
@@ -138,20 +140,17 @@ def main() -> None:
         tsclip.act(chosen)
 
 
-def load_bank(recipe: Recipe, prompts: catalogue.Catalogue) -> bank.Bank:
+def load_bank(recipe: Recipe, prompts: catalogue.Catalogue, own: bool = False) -> bank.Bank:
     return bank.load(
-        data_root(), prompts, recipe.drawings_per_class, recipe.empty_pictures, recipe.seed
-    )
+        None if own else data_root(), prompts, recipe.drawings_per_class, recipe.empty_pictures,
+        recipe.seed,
+    )  # fmt: skip
 
 
 def training_pictures(recipe: Recipe, prompts: catalogue.Catalogue, drawn: Path | None,
                       own: bool = False) -> tuple[bank.Bank, dict]:  # fmt: skip
     """What an encoder learns from, and what run.json says of it."""
-    if own:
-        numbers = (recipe.drawings_per_class, recipe.empty_pictures, recipe.seed)
-        pictures = bank.own(prompts, *numbers)
-    else:
-        pictures = load_bank(recipe, prompts)
+    pictures = load_bank(recipe, prompts, own)
     rng = np.random.default_rng(recipe.seed)
     pictures = lookalikes.added_to(pictures, LOOKALIKES, rng)
     record = {"own": own, "manifest_sha256": data.manifest_sha256(data_root())}
@@ -261,11 +260,11 @@ def run_blend(run: Path, shipped: Path, share: float, out: Path) -> None:
     runs.copy(run, out, {"share_of_start_kept": round(1 - share, 3)})
 
 
-def run_export(run: Path, models: Path) -> None:
+def run_export(run: Path, models: Path, regions: Sequence[str] = data.REGIONS) -> None:
     prompts, record = catalogue.load(), runs.read(run)
     recipe = runs.recipe(run)
     model = train.load(recipe, prompts, run / "model.pt")
-    pictures = load_bank(recipe, prompts)
+    pictures = load_bank(recipe, prompts, record["own"])
     held_out = pictures.take(pictures.held_out)
     rng = np.random.default_rng(recipe.seed)
 
@@ -284,13 +283,15 @@ def run_export(run: Path, models: Path) -> None:
         print(f"{precision}: held-out top-1 {right[precision]:.2f} %")
     lost = right["fp32"] - right["int8"]
     precision, file = ("int8", int8) if lost <= LOST_TOP1_PERCENT else ("fp32", fp32)
-    metrics = write_models(model, recipe, record, prompts, pictures, file, precision, close, models)
+    metrics = write_models(
+        model, recipe, record, prompts, pictures, file, precision, close, models, regions
+    )
     runs.add_metrics(run, metrics)
 
 
 def write_models(model: train.Model, recipe: Recipe, record: dict, prompts: catalogue.Catalogue,
                  pictures: bank.Bank, file: Path, precision: str, close: export.Agreement,
-                 models: Path) -> dict:  # fmt: skip
+                 models: Path, regions: Sequence[str]) -> dict:  # fmt: skip
     """Copies the encoder and writes card, packs, text head and vectors; the figures of all."""
     encoder_file = models / "encoder.onnx"
     models.mkdir(parents=True, exist_ok=True)
@@ -298,12 +299,13 @@ def write_models(model: train.Model, recipe: Recipe, record: dict, prompts: cata
     encoder = OnnxEncoder(encoder_file)
     with torch.no_grad():
         rows = model.head.rows().numpy()
-    codes = (data.WORLD, *data.REGIONS)
+    codes = (data.WORLD, *regions)
     made = export.calibrated_packs(model.table, rows, encoder, prompts, pictures, codes)
     provenance = {k: record[k] for k in ("commit", "manifest_sha256", "seed")}
     provenance["recipe"] = recipe.name
+    terms = cards.licence(record)
     for pack in made:
-        packs.write(pack, models / "packs", cards.sha256(encoder_file), prompts, provenance)
+        packs.write(pack, models / "packs", cards.sha256(encoder_file), prompts, provenance, terms)
     held_out = pictures.take(pictures.held_out)
     metrics = export.measure(encoder, made, data_root(), held_out)
     metrics["precision"] = {"shipped": precision, **vars(close)}
@@ -323,16 +325,22 @@ def write_models(model: train.Model, recipe: Recipe, record: dict, prompts: cata
 
 
 def run_packs(models: Path, codes: list[str]) -> None:
-    """Rows and calibration are what `export` would have given; no run is needed, the data are."""
+    """Rows and calibration are what `export` would have given; no run is needed, the data are.
+
+    Not even these for an encoder that learned from no photo.
+    """
     prompts, encoder_file = catalogue.load(), models / "encoder.onnx"
+    card = shipped_files.card(models)
+    own = not card["provenance"]["photos"]
     folder = models / "packs"
     codes = codes or [c for c in data.REGIONS if not (folder / f"{c}.safetensors").is_file()]
     table, rows = shipped_files.rows(models, prompts)
-    pictures = load_bank(RECIPES[shipped_files.recipe(models)], prompts)
+    pictures = load_bank(RECIPES[shipped_files.recipe(models)], prompts, own)
     made = export.calibrated_packs(table, rows, OnnxEncoder(encoder_file), prompts, pictures, codes)
     provenance = packs.provenance(folder / f"{data.WORLD}.safetensors")
     for pack in made:
-        print(packs.write(pack, folder, cards.sha256(encoder_file), prompts, provenance))
+        written = packs.write(pack, folder, card["sha256"], prompts, provenance, card["licence"])
+        print(written)
     refresh_packs(models)
 
 
@@ -352,11 +360,12 @@ def run_prompts(run: Path, regions: list[str]) -> None:
 
 
 def held_out_top1(encoder: OnnxEncoder, pack: packs.Pack, held_out: bank.Bank) -> float:
-    """Percent right on held-out photos, as the runtime would cut them."""
+    """Percent right on held-out photos, or drawings if there are none, as the runtime would cut."""
     known = ~np.isin(held_out.keys, (data.ANY_SPEED_LIMIT, data.ANY_CLASS))
-    photos = held_out.take((held_out.source == bank.PHOTO) & known)
-    best = pack.judge(encoder(augment.plain(photos.images, encoder.size_px))).best
-    return 100 * float((np.array(pack.keys())[best] == photos.keys).mean())
+    photos = held_out.source == bank.PHOTO
+    shown = held_out.take(known & (photos if photos.any() else held_out.source == bank.DRAWING))
+    best = pack.judge(encoder(augment.plain(shown.images, encoder.size_px))).best
+    return 100 * float((np.array(pack.keys())[best] == shown.keys).mean())
 
 
 if __name__ == "__main__":

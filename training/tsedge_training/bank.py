@@ -30,7 +30,9 @@ from .paths import CACHE
 DROPPED = Path(__file__).with_name("dropped.txt")
 PHOTO, FRAME_SIGN, DRAWING, EMPTY, RENDERED, WORD_SIGN = range(6)
 OWN_SCENES = 150
-OWN_CODE = (clutter, confusers, data, drawings, glyphs, own_signs, pictograms, roads, styles)
+OWN_CODE = (
+    clutter, confusers, data, drawings, glyphs, own_scenes, own_signs, pictograms, roads, styles
+)  # fmt: skip
 WORD_SIGNS_PER_CLASS = 25  # times the drawings a class has
 CLUTTER_PER_EMPTY = 0.8
 THREE_DIGITS = {f"speed_limit_{value}" for value in (100, 110, 120, 130)}
@@ -73,16 +75,21 @@ class _Builder:
         return Bank(images, *(np.array(column) for column in self.columns.values()))
 
 
-def load(root: Path, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
-    """`per_class` composites of drawings a class, `empty` pictures without a sign."""
-    recipe = json.dumps([catalogue.keys(), per_class, empty, seed, data.manifest_sha256(root)])
+def load(root: Path | None, catalogue: Catalogue, per_class: int, empty: int, seed: int) -> Bank:
+    """`per_class` composites of drawings a class, `empty` pictures without a sign.
+
+    Without `root` of our own drawings alone.
+    """
+    manifest = root and data.manifest_sha256(root)
+    recipe = json.dumps([catalogue.keys(), per_class, empty, seed, manifest])
     own_code = b"".join(Path(m.__file__).read_bytes() for m in OWN_CODE)
     own_code += Path(__file__).read_bytes() + drawings.MAP.read_bytes()
     own_code += DROPPED.read_bytes()
     file = CACHE / f"bank-{hashlib.sha256(recipe.encode() + own_code).hexdigest()[:16]}.npz"
     if not file.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
-        bank = build(root, catalogue, per_class, empty, seed)
+        numbers = per_class, empty, seed
+        bank = build(root, catalogue, *numbers) if root else own(catalogue, *numbers)
         np.savez(file, **vars(bank))
     with np.load(file) as columns:
         return Bank(**columns)

@@ -45,9 +45,31 @@ dim = {dim}
 """
 
 
+def licence(record: dict) -> str:
+    return packs.FREE if record["own"] else packs.LICENCE
+
+
+def sources(record: dict) -> str:
+    """What the encoder learned from, and on whose terms."""
+    rendered = "; own drawings of `tsedge simulate --crops`" if "rendered" in record else ""
+    if record["own"]:
+        return f"""\
+drawings = "own drawings on made-up scenes{rendered}"
+photos_terms = "none: no photo, no official drawing and no road picture was learned from"
+photos = []
+"""
+    photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
+    return f"""\
+drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames{rendered}"
+photos_terms = "partly research use only; no picture is part of this file"
+photos = [
+{photos}
+]
+"""
+
+
 def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
     """Card of the trained encoder; `record` is its run.json."""
-    photos = "\n".join(f'  "{name}",' for name in PHOTO_SETS)
     seen, started, earlier = 0, "", record
     while earlier:
         seen += earlier.get("pictures_seen", earlier["recipe"]["images"])
@@ -56,9 +78,6 @@ def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
         earlier = earlier.get("started_from")
     if "share_of_start_kept" in record:
         started += f"share_of_start_kept = {record['share_of_start_kept']}\n"
-    drawings = "mapillary_sprite_source 1.8.0 (MIT) and own drawings, pasted on GTSDB frames"
-    if "rendered" in record:
-        drawings += "; own drawings of `tsedge simulate --crops`"
     tests = "\n".join(
         f"{region} = {{ crops = {m['crops']}, top1_percent = {m['top1']}, "
         f"macro_f1_percent = {m['macro_f1']}, ece = {m['ece']}, "
@@ -68,7 +87,7 @@ def edge(recipe: Recipe, file: Path, record: dict, metrics: dict) -> str:
         for region, m in metrics["test"].items()
     )
     return f"""\
-{head(recipe.name, file, packs.LICENCE, recipe.size_px, recipe.dim)}
+{head(recipe.name, file, licence(record), recipe.size_px, recipe.dim)}
 [provenance]
 recipe = "{recipe.name}"
 commit = "{record["commit"]}"
@@ -78,12 +97,7 @@ pictures_seen = {seen}
 precision = "{metrics["precision"]["shipped"]}"
 cosine_int8_to_fp32 = {metrics["precision"]["cosine_mean"]}
 text_encoder = "all-MiniLM-L6-v2 (Apache-2.0), frozen, with a trained projection (text_head)"
-{started}drawings = "{drawings}"
-photos_terms = "partly research use only; no picture is part of this file"
-photos = [
-{photos}
-]
-
+{started}{sources(record)}
 # One crop, as a detector cuts it at best. named: the pack's thresholds believe the name.
 # big_signs_accepted: of 32 px and more, told from scenery where 1 % of the scenery is not.
 [provenance.test]

@@ -18,7 +18,8 @@ from .catalogue import BACKGROUND, OTHER_SIGN, Catalogue, Region
 FORMAT = "tsedge-pack/2"
 READ = (FORMAT, "tsedge-pack/1")  # the one before has no digest
 PACK_VERSION = "1"
-LICENCE = "MIT OR Apache-2.0; learned from data sets that are partly for research use only"
+FREE = "MIT OR Apache-2.0"
+LICENCE = f"{FREE}; learned from data sets that are partly for research use only"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def assemble(region: Region, keys, rows, sentence_count, pairs, calibration) -> 
 
 
 def write(pack: Pack, folder: Path, encoder_sha256: str, catalogue: Catalogue,
-          provenance: dict) -> Path:  # fmt: skip
+          provenance: dict, licence: str = LICENCE) -> Path:  # fmt: skip
     tensors = {
         "text": np.ascontiguousarray(pack.text, np.float32),
         "class_of": pack.class_of,
@@ -138,7 +139,7 @@ def write(pack: Pack, folder: Path, encoder_sha256: str, catalogue: Catalogue,
         "prompts_sha256": catalogue.sha256,
         "provenance": json.dumps(provenance),
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "licence": LICENCE,
+        "licence": licence,
     }
     if pack.rules:
         metadata["rules"] = json.dumps(pack.rules, ensure_ascii=False)

@@ -33,6 +33,9 @@ def prototypes(models: Path) -> np.ndarray:
     return packs.read(models / "packs" / f"{WORLD}.safetensors").image
 
 
+def card(models: Path) -> dict:
+    return tomllib.loads((models / "encoder.toml").read_text(encoding="utf-8"))
+
+
 def recipe(models: Path) -> str:
-    card = tomllib.loads((models / "encoder.toml").read_text(encoding="utf-8"))
-    return card["provenance"]["recipe"]
+    return card(models)["provenance"]["recipe"]
