@@ -58,7 +58,7 @@ def add(commands) -> None:
     step.add_argument("--cap", type=int, default=6, help="test crops of each region and class")
     step.add_argument("--device", default="cpu")
     step.add_argument("--out", type=Path, default=RESULTS / "figures")
-    step = steps.add_parser("edge", help="students' int8 form: its accuracy, size and latency here")
+    step = steps.add_parser("edge", help="int8 forms: their accuracy, size and latency here")
     step.add_argument("--pack", type=Path, default=PACK)
     step.add_argument("--runs", type=Path, nargs="+", required=True, help="folders with model.pt")
     step.add_argument("--cap", type=int, help="test crops of each region and class, at most")
