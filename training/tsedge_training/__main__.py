@@ -270,7 +270,8 @@ def run_export(run: Path, models: Path, regions: Sequence[str] = data.REGIONS) -
 
     fp32, int8 = run / "encoder.fp32.onnx", run / "encoder.int8.onnx"
     export.to_onnx(model, recipe.size_px, fp32)
-    chosen = rng.choice(len(held_out.keys), CALIBRATION_PICTURES, replace=False)
+    held = len(held_out.keys)
+    chosen = rng.choice(held, min(held, CALIBRATION_PICTURES), replace=False)
     sample = augment.augment(held_out.images[chosen], recipe.size_px, rng)
     export.to_int8(fp32, int8, sample)
     close = export.agreement(OnnxEncoder(fp32), OnnxEncoder(int8), sample)
