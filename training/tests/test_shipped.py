@@ -93,7 +93,8 @@ def test_signs_are_named_in_every_region(region, crops):
 
 
 def test_what_learned_from_drawings_alone_is_under_no_terms_of_others():
-    card, sources = shipped_files.card(DRAWN), shipped_files.card(DRAWN)["provenance"]
+    card = shipped_files.card(DRAWN)
+    sources = card["provenance"]
     assert sources["photos"] == [] and card["licence"] == packs.FREE
     assert "mapillary" not in sources["drawings"] and "GTSDB" not in sources["drawings"]
     assert shipped_files.card(MODELS)["licence"] == packs.LICENCE
