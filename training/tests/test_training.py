@@ -40,8 +40,9 @@ def test_export_writes_every_pack(exported):
         assert np.isfinite(pack.text).all()
 
 
-def test_own_drawings_alone_make_models_under_no_terms_of_others(tmp_path):
+def test_own_drawings_alone_make_models_under_no_terms_of_others(tmp_path, monkeypatch):
     run, models = tmp_path / "run", tmp_path / "models"
+    monkeypatch.setattr(commands, "measure", lambda run: None)  # export judges as well
     commands.run_training(replace(DEBUG, images=20 * DEBUG.batch), run, own=True)
     commands.run_export(run, models, ["DE"])
     card = shipped_files.card(models)
