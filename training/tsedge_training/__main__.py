@@ -336,7 +336,7 @@ def run_packs(models: Path, codes: list[str]) -> None:
     folder = models / "packs"
     codes = codes or [c for c in data.REGIONS if not (folder / f"{c}.safetensors").is_file()]
     table, rows = shipped_files.rows(models, prompts)
-    pictures = load_bank(RECIPES[shipped_files.recipe(models)], prompts, own)
+    pictures = load_bank(RECIPES[card["provenance"]["recipe"]], prompts, own)
     made = export.calibrated_packs(table, rows, OnnxEncoder(encoder_file), prompts, pictures, codes)
     provenance = packs.provenance(folder / f"{data.WORLD}.safetensors")
     for pack in made:
