@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""`tsedge adapt` for a region that the encoder never saw: how much do 100, 300 and 1,000 crops bring?
+"""`tsedge adapt` for a region that the encoder never saw: how much do 100, 300 and 1,000 crops bring, or some a class?
 
     training$ python -m tsedge_training train --recipe edge-56-deep --portable DIR --device cuda --leave-out CN RU --minutes 10.8 --out runs/unseen
     training$ python -m tsedge_training export --run runs/unseen --models runs/unseen/models
     $ bench/adapt/unseen.py --models training/runs/unseen/models --regions CN RU
+    $ bench/adapt/unseen.py --models training/runs/unseen/models --regions CN --each 5 --seed 1
 
 Needs TSEDGE_DATA. Crops come from the training split, drawn class by class; the test split is measured on.
 The pack to start from is built from text alone; WORLD is judged beside it. Prints rows of a table.
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,19 +39,16 @@ def rows_of(data: Path, region: str, split: str) -> list[tuple[str, str]]:
     ]
 
 
-def some(rows: list[tuple[str, str]], count: int, rng: random.Random) -> list[tuple[str, str]]:
-    """Classes in turn, so that rare ones are there."""
+def some(rows: list[tuple[str, str]], rng: random.Random, count: int | None = None,
+         each: int | None = None) -> list[tuple[str, str]]:  # fmt: skip
+    """Classes in turn, so that rare ones are there: `count` in all, or `each` of a class."""
     by_class = defaultdict(list)
     for row in rows:
         by_class[row[1]].append(row)
     for of_class in by_class.values():
         rng.shuffle(of_class)
-    chosen = []
-    while len(chosen) < count and any(by_class.values()):
-        for of_class in by_class.values():
-            if of_class and len(chosen) < count:
-                chosen.append(of_class.pop())
-    return chosen
+    turns = zip_longest(*(of_class[::-1][:each] for of_class in by_class.values()))
+    return [row for turn in turns for row in turn if row][:count]
 
 
 def write(path: Path, rows: list[tuple[str, str]]) -> Path:
@@ -94,6 +93,7 @@ def main() -> None:
     args.add_argument("--models", type=Path, required=True)
     args.add_argument("--regions", nargs="+", required=True)
     args.add_argument("--tsedge", default=str(ROOT / "target/release/tsedge"))
+    args.add_argument("--each", type=int, nargs="+", help="so many crops a class instead")
     args.add_argument("--seed", type=int, default=0)
     args = args.parse_args()
     data = Path(os.environ["TSEDGE_DATA"])
@@ -120,11 +120,13 @@ def main() -> None:
             train = [r for r in rows_of(data, region, "train") if r[1] in known]
             judged = [r for r in rows_of(data, region, "test") if r[1] in known]
             test = write(folder / "test.csv", judged)
+            draws = [(f"{each} a class", {"each": each}) for each in args.each or ()]
+            draws = draws or [(str(size), {"count": size}) for size in SIZES]
             for base, name in ((world, "WORLD, text of all regions"), (text, "own pack from text")):
-                for size in SIZES if base == text else SIZES[:1]:
-                    crops = write(folder / "crops.csv", some(train, size, rng))
+                for at, (size, asked) in enumerate(draws if base == text else draws[:1]):
+                    crops = write(folder / "crops.csv", some(train, rng, **asked))
                     found = adapt(args.tsedge, crops, base, test, args.models, folder / "out")
-                    if size == SIZES[0]:
+                    if at == 0:
                         print(f"| {region} | {name} | {cells(found['before'])} | |")
                     if base == text:
                         note = f" ({found['refused']})" if found["refused"] else ""

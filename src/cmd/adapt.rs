@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let fit_s = fit_started.elapsed().as_secs_f64();
 
     let mut comparisons = vec![Comparison {
-        what: "held out (chose beta, calibrated)".to_owned(),
+        what: "left out in turn (chose, calibrated)".to_owned(),
         before: figures(&made.before),
         after: figures(&made.after),
     }];
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         let report = AdaptReport {
             facts,
             comparisons: &comparisons,
-            judged: (&made.held_out, &made.before, &made.after),
+            judged: (&made.crops, &made.before, &made.after),
             suspicious: (doubtful.into_iter())
                 .map(|(i, verdict)| (&all[i], verdict))
                 .collect(),
@@ -184,8 +184,7 @@ fn name_pack(made: &mut Adapted, base: &Pack, args: &Args) -> anyhow::Result<()>
     made.pack.version = args.pack_version.clone().unwrap_or_else(default);
     let adapted = serde_json::json!({
         "base": format!("{} {}", base.region, base.version),
-        "crops_fitted": made.fitted,
-        "crops_held_out": made.held_out.len(),
+        "crops": made.crops.len(),
         "rows_added": made.rows,
         "beta": (f64::from(made.beta) * 100.0).round() / 100.0,
     });
@@ -240,11 +239,7 @@ fn facts(
     let mut facts = vec![
         (
             "crops",
-            format!(
-                "{} to fit by, {} held out",
-                made.fitted,
-                made.held_out.len()
-            ),
+            format!("{}, each judged without its own part", made.crops.len()),
         ),
         (
             "beta",

@@ -84,7 +84,7 @@ impl AdaptReport<'_> {
     fn confusion_table(&self, out: &mut String) -> std::fmt::Result {
         let (samples, before, after) = self.judged;
         let (old, new) = (confusion(samples, before), confusion(samples, after));
-        out.push_str("<h2>Confusion on the held-out crops</h2>");
+        out.push_str("<h2>Confusion, each crop judged without its own part</h2>");
         if old.is_empty() && new.is_empty() {
             out.push_str("<p>None, before or after.</p>");
             return Ok(());

@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tsedge::region::Pack;
+use tsedge::region::adapt::crops::{Crop, Sample};
+use tsedge::region::adapt::{adapt, compare};
 
-use crate::support::{drive, root, tsedge, tsedge_ok};
+use crate::support::{drive, root, small_pack, tsedge, tsedge_ok};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -87,9 +90,9 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
         "{said}{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let [held_out, reference_crops] = [0, 1].map(|i| told()["comparisons"][i].clone());
+    let [left_out, reference_crops] = [0, 1].map(|i| told()["comparisons"][i].clone());
     assert!(
-        told()["refused"].is_null() && held_out["what"].as_str().unwrap().starts_with("held out")
+        told()["refused"].is_null() && left_out["what"].as_str().unwrap().starts_with("left out")
     );
     let count = |side: &str, of: &str| reference_crops[side][of].as_u64().unwrap();
     assert!(count("before", "crops") > 0 && count("before", "crops") == count("after", "crops"));
@@ -138,6 +141,61 @@ fn right_labels_give_a_pack_and_wrong_ones_none() {
         error.contains("class `no_dragons` is not in the base pack"),
         "{error}"
     );
+}
+
+const CLASSES: usize = 12;
+
+/// Five crops a class, around a look of the class's own where there is one; `draw` numbers the pictures.
+fn five_a_class(looks: bool, draw: usize) -> Vec<Sample> {
+    let number = |a: usize, b: usize, c: usize| -> f32 {
+        let hash = Sha256::digest(format!("{a} {b} {c}"));
+        f32::from(hash[0]) / 255.0 - 0.5
+    };
+    let sample = |class: usize, at: usize| {
+        let of = |j: usize| {
+            let noise = number(class + 1, draw * 100 + at + 1, j + 1);
+            noise
+                + if looks {
+                    number(class + 1, 7, j + 1)
+                } else {
+                    0.0
+                }
+        };
+        let row: Vec<f32> = (0..32).map(of).collect();
+        let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+        Sample {
+            crop: Crop {
+                key: format!("class_{class}"),
+                track: format!("{draw}-{class}-{at}"),
+                ..Crop::default()
+            },
+            embedding: row.iter().map(|v| v / length).collect(),
+            side_px: 40.0,
+            light: 120.0,
+        }
+    };
+    (0..CLASSES)
+        .flat_map(|class| (0..5).map(move |at| sample(class, at)))
+        .collect()
+}
+
+#[test]
+fn five_crops_a_class_are_enough_and_none_judges_itself() {
+    let base = small_pack("DE", "1", CLASSES, 32);
+    let made = adapt(&base, five_a_class(true, 0)).unwrap();
+    let fresh = five_a_class(true, 1);
+    let (before, after) = compare(&base, &made.pack, &fresh).unwrap();
+    assert!(
+        before.right < 15 && after.right > 45,
+        "{before:?} {after:?}"
+    );
+    // Crops without a look of their class: only a crop that its own row judged would be right.
+    let made = adapt(&base, five_a_class(false, 0)).unwrap();
+    assert_eq!(
+        (made.beta, made.rows, &made.pack.image),
+        (1.0, 0, &base.image)
+    );
+    assert!(made.after.iter().filter(|v| v.right).count() < 15);
 }
 
 #[test]

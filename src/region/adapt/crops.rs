@@ -13,9 +13,6 @@ use crate::frame::{Frame, PixelFormat};
 use crate::recognise::Encoder;
 use crate::units::BoxPx;
 
-/// This share of the tracks is held out.
-const HELD_OUT: f64 = 0.3;
-
 /// A picture of one sign and what a person says it shows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Crop {
@@ -23,7 +20,7 @@ pub struct Crop {
     pub path: PathBuf,
     /// The class's key.
     pub key: String,
-    /// Pictures of one physical sign share it: they are never on both sides of the split.
+    /// Pictures of one physical sign share it: they are in one part of the split.
     pub track: String,
     /// Whose sign it is, where a CSV says so.
     pub region: Option<String>,
@@ -45,11 +42,11 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Whether it is kept from the fit, to choose and calibrate by: by the hash of its track.
-    pub fn is_held_out(&self) -> bool {
+    /// Which of so many parts it is dealt to, by the hash of its track.
+    pub fn part(&self, parts: usize) -> usize {
         let hash = Sha256::digest(self.crop.track.as_bytes());
         let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-        f64::from(number) < HELD_OUT * 2_f64.powi(32)
+        number as usize % parts
     }
 }
 

@@ -12,8 +12,6 @@ use crate::region::pack::{Pack, Prototypes};
 /// One prototype for so many crops, and at most [`MAX_CENTRES`].
 const CROPS_A_CENTRE: usize = 25;
 const MAX_CENTRES: usize = 4;
-/// A class with fewer crops to fit by keeps its text rows alone.
-const MIN_CROPS: usize = 2;
 const ROUNDS: usize = 20;
 
 /// Centres of a class's crops, and the text row each leans on.
@@ -34,7 +32,7 @@ impl Centre {
     }
 }
 
-/// The centres of all classes that have crops enough; samples are those to fit by.
+/// The centres of all classes that have crops; samples are those to fit by.
 pub(super) fn centres(base: &Pack, samples: &[&Sample]) -> Vec<Centre> {
     let mut centres = Vec::new();
     for (class, info) in (0_u16..).zip(&base.classes) {
@@ -42,7 +40,7 @@ pub(super) fn centres(base: &Pack, samples: &[&Sample]) -> Vec<Centre> {
             .filter(|s| s.crop.key == info.key)
             .map(|s| ArrayView1::from(&s.embedding))
             .collect();
-        if own.len() < MIN_CROPS {
+        if own.is_empty() {
             continue;
         }
         let count = own.len().div_ceil(CROPS_A_CENTRE).min(MAX_CENTRES);
@@ -60,9 +58,12 @@ pub(super) fn centres(base: &Pack, samples: &[&Sample]) -> Vec<Centre> {
     centres
 }
 
-/// The base with the centres at a beta as further image rows.
+/// The base with the centres at a beta as further image rows; at beta 1 the base.
 pub(super) fn with_rows(base: &Pack, centres: &[Centre], beta: f32) -> Pack {
     let mut pack = base.clone();
+    if beta == 1.0 {
+        return pack;
+    }
     let made: Vec<(Array1<f32>, u16)> = (centres.iter())
         .filter_map(|centre| Some((centre.row(beta)?, centre.class)))
         .collect();
