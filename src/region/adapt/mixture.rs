@@ -1,8 +1,10 @@
 //! What a mixture of crops and text makes, judged by crops that had no part in it (cross-fitting).
 
+use std::collections::BTreeMap;
+
 use super::crops::{self, Sample};
 use super::fit::{self, Centre};
-use super::measure::{Verdict, figures, judge};
+use super::measure::{Verdict, judge};
 use super::{AdaptError, bank_of};
 use crate::region::bank::Calibration;
 use crate::region::pack::Pack;
@@ -118,40 +120,38 @@ impl Mixture {
     /// that makes no more of its names wrong. The general one rises from the base's until few enough names are
     /// wrong, or falls while few enough would be with one more wrong name than there is.
     pub fn set_thresholds(&mut self, base: &Pack, parts: &[Part]) -> Result<(), AdaptError> {
+        let general = base.calibration.min_probability;
         let mut calibration = self.pack.calibration.clone();
-        for (key, count) in crops::counts(parts.iter().flat_map(|part| &part.crops)) {
-            let own = calibration.min_probability_of.get(key).copied();
-            let Some(own) = own.filter(|_| count >= MIN_CROPS_OF_A_CLASS) else {
-                continue;
-            };
-            let wrong_names = |mixture: &Self| {
-                let verdicts = mixture.judged(parts)?;
-                let wrong = |v: &&Verdict| v.best == key && v.named && !v.right;
-                Ok::<usize, AdaptError>(verdicts.iter().filter(wrong).count())
-            };
-            let before = wrong_names(self)?;
-            calibration.min_probability_of.remove(key);
-            self.calibrate(&calibration);
-            if wrong_names(self)? > before {
-                let of_a_class = &mut calibration.min_probability_of;
-                of_a_class.insert(key.to_owned(), own);
-                self.calibrate(&calibration);
-            }
-        }
-        let mut allowed = |threshold: f32, share: f32, more_wrong: usize| {
-            calibration.min_probability = threshold;
-            self.calibrate(&calibration);
-            let found = figures(&self.judged(parts)?);
-            let wrong = found.named_wrong + more_wrong;
-            let names = found.named_right + found.named_wrong;
-            Ok::<bool, AdaptError>(wrong as f32 <= share * names as f32)
+        // Judged once, with no threshold: one only says which of these names count.
+        self.calibrate(&Calibration {
+            min_probability: 0.0,
+            min_probability_of: BTreeMap::new(),
+            ..calibration.clone()
+        });
+        let mut names = self.judged(parts)?;
+        names.retain(|v| v.named);
+        let wrong_of = |key: &str, threshold: f32| {
+            let counts = |v: &&Verdict| v.best == key && !v.right && v.probability >= threshold;
+            names.iter().filter(counts).count()
         };
-        let mut threshold = base.calibration.min_probability;
-        while threshold < THRESHOLDS.1 && !allowed(threshold, WRONG_NAME_SHARE, 0)? {
+        let crops = crops::counts(parts.iter().flat_map(|part| &part.crops));
+        calibration.min_probability_of.retain(|key, own| {
+            let few = |count: &usize| *count < MIN_CROPS_OF_A_CLASS;
+            crops.get(key.as_str()).is_none_or(few) || wrong_of(key, general) > wrong_of(key, *own)
+        });
+        let allowed = |threshold: f32, share: f32, more_wrong: usize| {
+            let least = |key: &str| calibration.min_probability_of.get(key).copied();
+            let named = |v: &&Verdict| v.probability >= least(&v.best).unwrap_or(threshold);
+            let named: Vec<&Verdict> = names.iter().filter(named).collect();
+            let wrong = named.iter().filter(|v| !v.right).count() + more_wrong;
+            wrong as f32 <= share * named.len() as f32
+        };
+        let mut threshold = general;
+        while threshold < THRESHOLDS.1 && !allowed(threshold, WRONG_NAME_SHARE, 0) {
             threshold = (threshold + 0.01).min(THRESHOLDS.1);
         }
         while threshold - 0.01 >= THRESHOLDS.0
-            && allowed(threshold - 0.01, WRONG_NAME_SHARE / 2.0, 1)?
+            && allowed(threshold - 0.01, WRONG_NAME_SHARE / 2.0, 1)
         {
             threshold -= 0.01;
         }
